@@ -1,0 +1,20 @@
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("warptf", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("warptf")
+
+
+@pytest.fixture(scope="session")
+def omniglot_archives() -> Path:
+    """The folder of Omniglot archives, where the machine has one."""
+    folder = os.environ.get("WARPTF_DATA_DIR")
+    if not folder:
+        pytest.skip("WARPTF_DATA_DIR is not set: no Omniglot archives")
+    archives = Path(folder) / "omniglot"
+    if not list(archives.glob("*.zip")):
+        pytest.skip(f"{archives} holds no archives")
+    return archives

@@ -1,0 +1,112 @@
+"""Imports point one way, and only one file knows Keras' private names."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# A part may import itself and the parts of a lower level.
+LEVELS = {
+    "plotting": 0,
+    "layers": 0,
+    "partition": 1,
+    "architecture": 2,
+    "models": 2,
+    "metrics": 2,
+    "inner_optimizers": 2,
+    "tasks": 2,
+    "adaptation": 3,
+    "objectives": 4,
+    "initializations": 4,
+    "meta_learners": 5,
+    "tuning": 6,
+    "export": 6,
+}
+LIBRARY = [path for path in sorted((ROOT / "warptf").rglob("*.py"))]
+PROGRAMS = sorted((ROOT / "train").rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def part_of(path: Path) -> str | None:
+    """The part a file of the library belongs to; None for the package itself."""
+    first = path.relative_to(ROOT / "warptf").parts[0].removesuffix(".py")
+    return None if first == "__init__" else first
+
+
+def imported_modules(path: Path) -> set[str]:
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 or path.parts[-2] == "train", f"relative import in {path}"
+            module = node.module or ""
+            modules |= {f"{module}.{alias.name}" for alias in node.names} | {module}
+    return modules
+
+
+def imported_parts(path: Path) -> set[str]:
+    words = (module.split(".") for module in imported_modules(path))
+    return {word[1] for word in words if word[0] == "warptf" and len(word) > 1}
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=name_of)
+def test_imports_point_to_lower_levels(path: Path) -> None:
+    own = part_of(path)
+    if own is None:
+        return
+    assert own in LEVELS, f"give the new part {own!r} its level"
+    for part in imported_parts(path) - {own}:
+        assert part in LEVELS, f"{name_of(path)} imports the unknown part {part!r}"
+        assert LEVELS[part] < LEVELS[own], f"{own} must not import {part}"
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=name_of)
+def test_library_imports_no_program(path: Path) -> None:
+    tops = {module.split(".")[0] for module in imported_modules(path)}
+    assert not tops & {"train", "envs"}
+    assert not imported_parts(path) & {"train", "envs"}
+
+
+def test_package_itself_holds_only_imports() -> None:
+    for path in LIBRARY + PROGRAMS:
+        if path.name != "__init__.py":
+            continue
+        for node in ast.parse(path.read_text()).body:
+            is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            is_all = isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+            is_import = isinstance(node, ast.Import | ast.ImportFrom)
+            assert is_docstring or is_all or is_import, name_of(path)
+
+
+def private_names_defined(path: Path) -> set[str]:
+    names = {"_replace", "_asdict", "_fields", "_make"}  # those of every NamedTuple
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr if isinstance(node, ast.Attribute) else node.id)
+    return names
+
+
+def private_names_used(path: Path) -> set[str]:
+    nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)]
+    return {n.attr for n in nodes if n.attr.startswith("_") and not n.attr.startswith("__")}
+
+
+OWN_NAMES = set().union(*(private_names_defined(path) for path in LIBRARY + PROGRAMS))
+
+
+@pytest.mark.parametrize("path", LIBRARY + PROGRAMS, ids=name_of)
+def test_only_partition_uses_private_names_of_keras(path: Path) -> None:
+    if path == ROOT / "warptf" / "partition.py":
+        return
+    assert not private_names_used(path) - OWN_NAMES
+    assert not {
+        m for m in imported_modules(path) if m.startswith(("keras.src", "tensorflow.python"))
+    }

@@ -1,0 +1,1 @@
+"""The programs: experiments with a configuration, a run directory and a result."""

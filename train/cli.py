@@ -1,0 +1,76 @@
+"""The `warptf` command.
+
+Exit codes: 0 done; 1 the command failed, with one line on standard error that says why; 2 the
+arguments could not be read; 130 interrupted from the keyboard.
+"""
+
+import sys
+from collections.abc import Callable
+
+import tyro
+
+from . import commands
+
+_COMMANDS: dict[str, tuple[str, Callable[..., None]]] = {
+    "train": ("[EXPERIMENT] meta-train, and score on held-out tasks", commands.train),
+    "evaluate": ("RUN_DIR score a finished run again", commands.evaluate),
+    "export": ("RUN_DIR OUT write a SavedModel that adapts and predicts", commands.export),
+    "compare": ("RUN_DIR... print a table of finished runs", commands.compare),
+    "data prepare": ("NAME build a data set from archives on disk", commands.prepare_data),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: The words after `warptf`; those of the process by default.
+
+    Returns:
+        The exit code.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        print("warptf: interrupted; --resume continues a run", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        print(f"warptf: error: {_one_line(error)}", file=sys.stderr)
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    for name, (_, command) in _COMMANDS.items():
+        words = name.split()
+        if arguments[: len(words)] == words:
+            rest = arguments[len(words) :]
+            if command is commands.train:
+                command(rest)
+            else:
+                tyro.cli(
+                    command,
+                    prog=f"warptf {name}",
+                    args=rest,
+                    config=(tyro.conf.FlagCreatePairsOff,),
+                )
+            return 0
+    asked = arguments[:1] in (["-h"], ["--help"])
+    print(_usage(), file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else 2
+
+
+def _usage() -> str:
+    lines = ["usage: warptf COMMAND ...", ""]
+    lines += [f"  {name:14}{summary}" for name, (summary, _) in _COMMANDS.items()]
+    return "\n".join([*lines, "", "warptf COMMAND --help lists the arguments of a command."])
+
+
+def _one_line(error: Exception) -> str:
+    """Returns the message of an error without line breaks, with its kind where it names none."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ValueError | TypeError | OSError) and text:
+        return text
+    return f"{type(error).__name__}: {text}"

@@ -1,0 +1,144 @@
+"""The commands behind `warptf`, each a typed function whose parameters are its arguments."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import keras
+import tyro
+
+from warptf.tasks import prepare_omniglot
+
+from . import compare as comparison
+from .experiments import DEFAULT_EXPERIMENT, EXPERIMENTS
+from .run_directory import RunDirectory
+
+RunDir = Annotated[Path, tyro.conf.arg(name="RUN_DIR")]
+
+
+def train(arguments: list[str]) -> None:
+    """Runs `warptf train [EXPERIMENT] …`; without an experiment, multi-shot.
+
+    Args:
+        arguments: What follows `train` on the command line.
+    """
+    name = DEFAULT_EXPERIMENT
+    if arguments and not arguments[0].startswith("-"):
+        name, *arguments = arguments
+    if name not in EXPERIMENTS:
+        raise ValueError(f"experiment {name!r} is unknown: choose one of {', '.join(EXPERIMENTS)}")
+    experiment = EXPERIMENTS[name]
+    defaults = experiment.config_class.from_preset(
+        **_given(arguments, experiment.preset_fields, experiment.config_class)
+    )
+    config = tyro.cli(
+        experiment.config_class,
+        prog=f"warptf train {name}",
+        args=arguments,
+        default=defaults,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    print(json.dumps(experiment.train(config)))
+
+
+def evaluate(
+    run_dir: tyro.conf.Positional[RunDir], data_dir: Path | None = None, debug: bool = False
+) -> None:
+    """Scores the learner of a finished run on its held-out tasks again.
+
+    Args:
+        run_dir: The run directory.
+        data_dir: The folder that holds prepared data sets; by default that of the run.
+        debug: Show the traceback of an error instead of one line.
+    """
+    run, experiment, config = _finished(run_dir)
+    if data_dir is not None:
+        config = dataclasses.replace(config, data_dir=data_dir)
+    print(json.dumps(experiment.evaluate(config, _learner(run))))
+
+
+def export(
+    run_dir: tyro.conf.Positional[RunDir],
+    out: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(name="OUT")]],
+    debug: bool = False,
+) -> None:
+    """Writes the learner of a finished run as a SavedModel that adapts and predicts.
+
+    Args:
+        run_dir: The run directory.
+        out: The folder to write; it must not exist.
+        debug: Show the traceback of an error instead of one line.
+    """
+    if out.exists():
+        raise ValueError(f"OUT {out}: exists already; choose a folder that does not")
+    run, _, _ = _finished(run_dir)
+    _learner(run).export(out)
+    print(out)
+
+
+def compare(
+    run_dirs: tyro.conf.Positional[tuple[Path, ...]],
+    csv: Path | None = None,
+    plot: Path | None = None,
+    debug: bool = False,
+) -> None:
+    """Prints a table of finished runs: mean and standard deviation over seeds.
+
+    Args:
+        run_dirs: The run directories.
+        csv: Also write the table to this file.
+        plot: Also draw the accuracies into this image file.
+        debug: Show the traceback of an error instead of one line.
+    """
+    rows = comparison.compare(run_dirs)
+    if csv is not None:
+        comparison.write_csv(rows, csv)
+    if plot is not None:
+        comparison.write_plot(rows, plot)
+    print(comparison.table(rows))
+
+
+def prepare_data(
+    name: tyro.conf.Positional[Literal["omniglot"]],
+    archives: Path,
+    data_dir: Path | None = None,
+    debug: bool = False,
+) -> None:
+    """Builds a prepared data set from archives that are already on disk.
+
+    Args:
+        name: The data set.
+        archives: The folder that holds its archives.
+        data_dir: The folder to prepare it in; by default the one that the environment variable
+            WARPTF_DATA_DIR names, else that of TensorFlow Datasets.
+        debug: Show the traceback of an error instead of one line.
+    """
+    prepared = prepare_omniglot(archives, data_dir, lambda line: print(line, file=sys.stderr))
+    print(prepared)
+
+
+def _given(arguments: list[str], fields: tuple[str, ...], config_class: Any) -> dict[str, Any]:
+    """Returns those of some fields that the command line sets to one of their choices.
+
+    They decide the defaults of all other fields, so they are read first; whatever is wrong with
+    them is left to the full reading to report.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for field in fields:
+        parser.add_argument("--" + field.replace("_", "-"), "--" + field, nargs="?")
+    given = vars(parser.parse_known_args(arguments)[0])
+    choices = config_class.choices()
+    return {field: value for field, value in given.items() if value in choices[field]}
+
+
+def _finished(run_dir: Path) -> tuple[RunDirectory, Any, Any]:
+    run = RunDirectory(run_dir)
+    experiment = EXPERIMENTS[run.read_json(run.result)["experiment"]]
+    return run, experiment, experiment.config_class.from_json(run.read_json(run.config))
+
+
+def _learner(run: RunDirectory) -> Any:
+    return keras.models.load_model(run.model)

@@ -1,0 +1,111 @@
+"""A table of finished runs: mean and deviation over seeds."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from warptf import plotting
+
+from .run_directory import RunDirectory, write_text
+from .run_options import RunOptions, flag
+
+FIGURES = ("accuracy", "accuracy_undistorted", "macro_f1", "auc", "seconds")
+_NOT_GROUPED = RunOptions.NOT_COMPARED | {"seed"}
+
+
+def compare(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Returns one row per method and configuration, best accuracy first.
+
+    Args:
+        paths: Run directories; those that differ in their seed alone share a row.
+
+    Raises:
+        FileNotFoundError: If a run has not finished.
+        ValueError: If there is no run, or its files are damaged.
+    """
+    if not paths:
+        raise ValueError("RUN_DIR: no run to compare; name at least one run directory")
+    groups: dict[tuple[tuple[str, Any], ...], list[dict[str, Any]]] = {}
+    for path in paths:
+        run = RunDirectory(path)
+        config, result = run.read_json(run.config), run.read_json(run.result)
+        config["experiment"] = result["experiment"]
+        key = tuple(sorted((k, v) for k, v in config.items() if k not in _NOT_GROUPED))
+        groups.setdefault(key, []).append(result)
+    rows = [
+        {"run": label, "seeds": len(results), **_means(results)}
+        for label, results in zip(_labels(list(groups)), groups.values(), strict=True)
+    ]
+    return sorted(rows, key=lambda row: -row["accuracy"])
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Returns the rows as a Markdown table.
+
+    Args:
+        rows: What `compare` returned.
+    """
+    head = ["run", "seeds", *FIGURES]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        cells = [str(row["run"]), str(row["seeds"])]
+        for name in FIGURES:
+            digits = 0 if name == "seconds" else 3
+            cells.append(f"{row[name]:.{digits}f} ± {row[name + '_std']:.{digits}f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
+    """Writes the rows as comma-separated values.
+
+    Args:
+        rows: What `compare` returned.
+        path: The file.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_plot(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draws the accuracies as bars.
+
+    Args:
+        rows: What `compare` returned.
+        path: The image file.
+    """
+    means = {row["run"]: row["accuracy"] for row in rows}
+    deviations = {row["run"]: row["accuracy_std"] for row in rows}
+    plotting.means_with_deviations(means, deviations, path)
+
+
+def _means(results: list[dict[str, Any]]) -> dict[str, float]:
+    means: dict[str, float] = {}
+    for name in FIGURES:
+        values = np.array([result[name] for result in results], "float64")
+        means[name] = float(values.mean())
+        means[name + "_std"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return means
+
+
+def _labels(keys: list[tuple[tuple[str, Any], ...]]) -> list[str]:
+    """Returns the method of each group, with the fields in which groups of one method differ."""
+    configs = [dict(key) for key in keys]
+    labels = []
+    for config in configs:
+        method = config["meta_learner"]
+        alike = [other for other in configs if other["meta_learner"] == method]
+        varied = [
+            f"{flag(name)} {value}"
+            for name, value in config.items()
+            if any(other.get(name) != value for other in alike)
+        ]
+        labels.append(" ".join([method, *varied]))
+    return labels

@@ -1,0 +1,79 @@
+"""What is written while a learner trains: metrics, curves on held-out tasks, checkpoints."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from .run_directory import RunDirectory
+
+
+class Recorder(keras.callbacks.Callback):
+    """Writes a line of metrics per epoch, evaluates and saves at intervals.
+
+    A checkpoint is written after every line that belongs to its step, so a run that continues from
+    it finds all earlier lines and drops only later ones.
+
+    Args:
+        run: Where to write.
+        evaluate: Returns the figures of the validation tasks for the present learner, or `None`
+            for no evaluation.
+        evaluate_every: Epochs between two evaluations; 0 for none.
+        checkpoint_every: Epochs between two checkpoints; 0 for none.
+        step: Meta-steps done before training starts.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        evaluate: Callable[[], dict[str, Any]] | None,
+        evaluate_every: int,
+        checkpoint_every: int,
+        step: int = 0,
+    ) -> None:
+        super().__init__()
+        self._run = run
+        self._evaluate = evaluate if evaluate_every else None
+        self._evaluate_every = evaluate_every
+        self._checkpoint_every = checkpoint_every
+        self._first_step = step
+        self._epoch_started = 0.0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Evaluates the untrained learner, the start of every learning curve."""
+        if self._first_step == 0 and self._evaluate is not None:
+            self._record_evaluation(0)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Starts the clock of the epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Not used.
+        """
+        self._epoch_started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes what the epoch gave.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Means of the epoch, by name.
+        """
+        done, step = epoch + 1, int(self.model.meta_step)
+        means = {name: float(value) for name, value in (logs or {}).items()}
+        seconds = round(time.monotonic() - self._epoch_started, 3)
+        self._run.append_metrics({"kind": "training", "step": step, "seconds": seconds, **means})
+        if self._evaluate is not None and done % self._evaluate_every == 0:
+            self._record_evaluation(step)
+        if self._checkpoint_every and done % self._checkpoint_every == 0:
+            self._run.save_learner(self.model, self._run.checkpoint)
+
+    def _record_evaluation(self, step: int) -> None:
+        assert self._evaluate is not None
+        started = time.monotonic()
+        figures = self._evaluate()
+        seconds = round(time.monotonic() - started, 3)
+        row = {"kind": "evaluation", "step": step, "seconds": seconds, **figures}
+        self._run.append_metrics(row)

@@ -1,0 +1,140 @@
+"""The options that every experiment has, whatever it trains."""
+
+import dataclasses
+import datetime
+import typing
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+Preset = Literal["smoke", "laptop", "paper"]
+Strategy = Literal["none", "mirrored"]
+
+
+def flag(field: str) -> str:
+    """Returns the command-line flag of a field.
+
+    >>> flag("inner_steps")
+    '--inner-steps'
+    """
+    return "--" + field.replace("_", "-")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Options shared by all experiments; the configuration of each experiment extends them."""
+
+    preset: Preset = "laptop"
+    """Size of the run: smoke ends within a minute, laptop within fifteen on two cores, paper is
+    the published setting. It sets the defaults below; a flag given here overrides them."""
+    data_dir: Path | None = None
+    """Folder that holds prepared data sets; by default the one that the environment variable
+    WARPTF_DATA_DIR names, else that of TensorFlow Datasets."""
+    run_dir: Path | None = None
+    """Folder that receives everything the run writes. Default: a new one under runs/."""
+    seed: int = 0
+    """Seed of the split, the data, the initial weights and every random draw."""
+    resume: bool = False
+    """Continue the run in --run-dir where it stopped; a finished run prints its result again."""
+    strategy: Strategy = "none"
+    """Distribution: none, or mirrored (tasks spread over all local devices)."""
+    jit: bool = False
+    """Compile the meta-step with XLA."""
+    tensorboard: bool = False
+    """Also write TensorBoard logs into the run directory (needs the package tensorboard)."""
+    debug: bool = False
+    """Show the traceback of an error instead of one line."""
+
+    NOT_COMPARED: ClassVar[frozenset[str]] = frozenset(
+        {"data_dir", "run_dir", "resume", "tensorboard", "debug"}
+    )
+    """Fields that may differ between a run and its continuation: none touches a figure."""
+
+    @classmethod
+    def choices(cls) -> dict[str, tuple[Any, ...]]:
+        """Returns the permitted values of every field that has a fixed list of them."""
+        hints = typing.get_type_hints(cls)
+        choices = {field.name: _choices(hints[field.name]) for field in dataclasses.fields(cls)}
+        return {name: values for name, values in choices.items() if values}
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Returns the configuration whose `to_json` is `values`.
+
+        Args:
+            values: The object that `to_json` returned.
+
+        Raises:
+            ValueError: If a field is unknown or missing, as in another version's file.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        if names != set(values):
+            raise ValueError(
+                f"the configuration has other fields than this version of warptf: "
+                f"unknown {sorted(set(values) - names)}, missing {sorted(names - set(values))}; "
+                f"use the version that wrote it"
+            )
+        paths = {
+            name: Path(values[name]) for name in ("data_dir", "run_dir") if values[name] is not None
+        }
+        return cls(**{**values, **paths})
+
+    def differences(self, other: Self) -> list[str]:
+        """Returns `flag: other's value, own value` for every field that decides a figure.
+
+        Args:
+            other: The configuration to compare with.
+        """
+        own, others = self.to_json(), other.to_json()
+        return [
+            f"{flag(name)} was {others[name]}, now {own[name]}"
+            for name in own
+            if name not in self.NOT_COMPARED and own[name] != others[name]
+        ]
+
+    def validate(self) -> None:
+        """Checks the fields before anything is written or trained.
+
+        Raises:
+            ValueError: For the first bad field, naming its flag, its value and the remedy.
+        """
+        for name, choices in self.choices().items():
+            if getattr(self, name) not in choices:
+                self._refuse(name, f"choose one of {', '.join(map(str, choices))}")
+        if not 0 <= self.seed < 2**31:
+            self._refuse("seed", "give an integer from 0 to 2147483647")
+        if self.resume and self.run_dir is None:
+            raise ValueError("--resume: give the run to continue with --run-dir")
+
+    def chosen_run_dir(self, *parts: str) -> Path:
+        """Returns `run_dir`, or else a new folder under `runs/`.
+
+        Args:
+            *parts: Words for the name of a new one.
+        """
+        if self.run_dir is not None:
+            return self.run_dir
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+        name = "-".join([*parts, f"seed{self.seed}", now])
+        return Path("runs") / name
+
+    def _refuse(self, name: str, remedy: str) -> typing.NoReturn:
+        raise ValueError(f"{flag(name)} {getattr(self, name)}: {remedy}")
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """Returns the values of `Literal[...]` or `Literal[...] | None`, or nothing."""
+    if typing.get_origin(annotation) is Literal:
+        return typing.get_args(annotation)
+    members = typing.get_args(annotation)
+    literals = [m for m in members if typing.get_origin(m) is Literal]
+    if not literals:
+        return ()
+    none = (None,) if type(None) in members else ()
+    return none + tuple(value for literal in literals for value in typing.get_args(literal))

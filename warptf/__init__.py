@@ -1,0 +1,36 @@
+"""Warped Gradient Descent for TensorFlow and Keras."""
+
+from warptf import inner_optimizers, initializations, layers, models, objectives, tasks
+from warptf.architecture import DesignatedModel, designate, interleave
+from warptf.layers.task_layer import TaskLayer
+from warptf.layers.warp_layer import WarpLayer
+from warptf.meta_learners import (
+    MetaLearner,
+    MultiHeadFinetuning,
+    OfflineMetaLearner,
+    OnlineMetaLearner,
+    WarpLeap,
+    WarpMAML,
+)
+from warptf.partition import partition
+
+__all__ = [
+    "DesignatedModel",
+    "MetaLearner",
+    "MultiHeadFinetuning",
+    "OfflineMetaLearner",
+    "OnlineMetaLearner",
+    "TaskLayer",
+    "WarpLayer",
+    "WarpLeap",
+    "WarpMAML",
+    "designate",
+    "initializations",
+    "inner_optimizers",
+    "interleave",
+    "layers",
+    "models",
+    "objectives",
+    "partition",
+    "tasks",
+]

@@ -1,0 +1,172 @@
+"""The inner loop: how task parameters move on one task."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
+from warptf.partition import FunctionalLearner
+
+Tensors = list[tf.Tensor]
+Batch = tuple[Any, Any]
+
+
+class InnerState(NamedTuple):
+    r"""Everything that adaptation moves, at one step.
+
+    Attributes:
+        theta: $\theta_k$, task parameters and context.
+        optimizer: the inner optimizer's state, stored together with $\theta_k$.
+        state: the learner's state $s$ (batch-norm statistics, random state).
+    """
+
+    theta: Tensors
+    optimizer: Tensors
+    state: Tensors
+
+
+class LossOutput(NamedTuple):
+    """The loss on one batch, and what came with it.
+
+    Attributes:
+        loss: a scalar, penalties of the layers included.
+        predictions: the model's output, `[B, ...]`.
+        state: the learner's new state.
+    """
+
+    loss: tf.Tensor
+    predictions: Any
+    state: Tensors
+
+
+class InnerStep(NamedTuple):
+    r"""One inner step, from $\theta_k$ to $\theta_{k+1}$.
+
+    Attributes:
+        before: the state at $k$.
+        after: the state at $k + 1$.
+        loss: the task loss at $\theta_k$.
+        predictions: the model's output at $\theta_k$ in training mode.
+        gradients: $\nabla_\theta$ of the task loss at $\theta_k$.
+    """
+
+    before: InnerState
+    after: InnerState
+    loss: tf.Tensor
+    predictions: Any
+    gradients: Tensors
+
+
+class Adaptation:
+    r"""The inner problem: a learner, an inner optimizer and a task loss, all as pure functions.
+
+    $\theta_{k+1} = u(\theta_k, \nabla_\theta L_{task}(\theta_k; \phi))$ (section 2 of the paper).
+    No variable is assigned, so the same code serves training, evaluation and export.
+
+    Args:
+        learner: the functional view of the model.
+        optimizer: the update rule $u$.
+        loss: `loss(y, predictions)`, per example or reduced.
+    """
+
+    def __init__(
+        self, learner: FunctionalLearner, optimizer: InnerOptimizer, loss: Callable[..., Any]
+    ) -> None:
+        self.learner = learner
+        self.optimizer = optimizer
+        self._loss = loss
+
+    def start(self, theta: Sequence[tf.Tensor], seed: tf.Tensor) -> InnerState:
+        """Returns the state in which adaptation to a task starts.
+
+        Args:
+            theta: the initialisation.
+            seed: two integers, different for each task.
+        """
+        return InnerState(
+            list(theta), self.optimizer.init(theta), self.learner.initial_state(seed)
+        )
+
+    def loss(
+        self,
+        theta: Sequence[tf.Tensor],
+        phi: Sequence[tf.Tensor],
+        state: Sequence[tf.Tensor],
+        batch: Batch,
+        training: bool = True,
+    ) -> LossOutput:
+        """Returns the loss of the learner on a batch `(x, y)`."""
+        x, y = batch
+        output = self.learner(theta, phi, state, x, training)
+        loss = tf.reduce_mean(self._loss(y, output.predictions))
+        if output.penalty is not None:
+            loss += tf.cast(output.penalty, loss.dtype)
+        return LossOutput(loss, output.predictions, output.state)
+
+    def step(
+        self, inner: InnerState, phi: Sequence[tf.Tensor], hyper: Sequence[tf.Tensor], batch: Batch
+    ) -> InnerStep:
+        """Returns one inner step on a batch."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inner.theta)
+            output = self.loss(inner.theta, phi, inner.state, batch)
+        gradients = tape.gradient(
+            output.loss, inner.theta, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        theta, optimizer = self.optimizer.update(inner.theta, gradients, inner.optimizer, hyper)
+        after = InnerState(list(theta), list(optimizer), output.state)
+        return InnerStep(inner, after, output.loss, output.predictions, gradients)
+
+    def run(
+        self,
+        start: InnerState,
+        steps: int | tf.Tensor,
+        body: Callable[[tf.Tensor, InnerState, Any], tuple[InnerState, Any]],
+        carry: Any = (),
+    ) -> tuple[InnerState, Any]:
+        r"""Runs the inner loop, $k = 0..K-1$.
+
+        Args:
+            start: the state at $k = 0$.
+            steps: $K$.
+            body: `body(k, inner, carry) -> (inner, carry)`.
+            carry: what the body hands from step to step.
+
+        Returns:
+            The state at $k = K$ and the last carry.
+        """
+
+        def advance(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[Any, ...]:
+            inner, carry = body(k, inner, carry)
+            return k + 1, inner, carry
+
+        _, inner, carry = tf.while_loop(
+            lambda k, *_: k < steps,
+            advance,
+            (tf.constant(0), start, carry),
+            # XLA wants the bound to be known when it compiles.
+            maximum_iterations=steps if isinstance(steps, int) else None,
+        )
+        return inner, carry
+
+
+def take_step(batches: Any, k: tf.Tensor, has_step_axis: bool) -> Any:
+    """Returns the batch of step `k`, or the whole set where it serves every step."""
+    if not has_step_axis:
+        return batches
+    return tf.nest.map_structure(lambda t: tf.gather(t, k), batches)
+
+
+def as_loss_function(loss: Any) -> Callable[..., Any]:
+    """Returns a loss as Keras resolves it from its name, configuration or callable.
+
+    Raises:
+        ValueError: there is no loss, or one of an unknown name.
+    """
+    if loss is None:
+        raise ValueError(
+            "loss must be a Keras loss, its name or a function of (y_true, y_pred); got None."
+        )
+    return keras.losses.get(loss)

@@ -1,0 +1,134 @@
+"""SavedModels that adapt and predict without this package."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from warptf.adaptation import Adaptation, InnerState
+from warptf.partition import input_spec
+
+
+class ServedLearner(tf.Module):
+    """A meta-learned learner as a module of compiled functions and its own variables.
+
+    Args:
+        problem: the inner problem.
+        label_spec: shape and type of the targets, `[B, ...]`.
+        steps: inner steps where the caller of a signature gives none.
+    """
+
+    def __init__(self, problem: Adaptation, label_spec: tf.TensorSpec, steps: int) -> None:
+        super().__init__(name="served_learner")
+        learner = problem.learner
+        self._problem = problem
+        self._start_theta = _constants(learner.initial_theta(), "start")
+        self._phi = _constants(learner.warp_values(), "phi")
+        self._hyper = _constants(problem.optimizer.hyper_values(), "hyper")
+        state = learner.initial_state(tf.constant([0, 0]))
+        self._start_state = _constants(state, "start_state")
+        self._theta = [tf.Variable(v, name=f"theta_{i}") for i, v in enumerate(self._start_theta)]
+        self._state = [tf.Variable(v, name=f"state_{i}") for i, v in enumerate(self._start_state)]
+        x, y = input_spec(learner.model), label_spec
+        count = tf.TensorSpec((), tf.int32, name="steps")
+        support = (_named(x, "support_x"), _named(y, "support_y"))
+        self.adapt_and_predict = tf.function(
+            self._adapt_and_predict, input_signature=[*support, _named(x, "query_x"), count], autograph=False
+        )
+        self.adapt = tf.function(self._adapt, input_signature=[*support, count], autograph=False)
+        self.predict = tf.function(self._predict, input_signature=[_named(x, "x")], autograph=False)
+
+    def _run(self, support_x: Any, support_y: Any, steps: tf.Tensor) -> InnerState:
+        problem, phi = self._problem, [tf.convert_to_tensor(v) for v in self._phi]
+        hyper = [tf.convert_to_tensor(v) for v in self._hyper]
+        theta = [tf.convert_to_tensor(v) for v in self._start_theta]
+        start = InnerState(
+            theta,
+            problem.optimizer.init(theta),
+            [tf.convert_to_tensor(v) for v in self._start_state],
+        )
+
+        def body(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerState, Any]:
+            return problem.step(inner, phi, hyper, (support_x, support_y)).after, carry
+
+        return problem.run(start, steps, body)[0]
+
+    def _forward(self, theta: Any, state: Any, x: Any) -> Any:
+        phi = [tf.convert_to_tensor(v) for v in self._phi]
+        return self._problem.learner(theta, phi, state, x, training=False).predictions
+
+    def _adapt_and_predict(
+        self, support_x: Any, support_y: Any, query_x: Any, steps: tf.Tensor
+    ) -> dict[str, Any]:
+        """Adapts to a support set and predicts a query set; the artefact stays as it is."""
+        final = self._run(support_x, support_y, steps)
+        return {"predictions": self._forward(final.theta, final.state, query_x)}
+
+    def _adapt(self, support_x: Any, support_y: Any, steps: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Adapts to a support set and keeps the adapted weights for `predict`."""
+        final = self._run(support_x, support_y, steps)
+        for variable, value in zip(self._theta, final.theta, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self._state, final.state, strict=True):
+            variable.assign(value)
+        return {"steps": tf.identity(steps)}
+
+    def _predict(self, x: Any) -> dict[str, Any]:
+        """Predicts with the weights that `adapt` kept last, or the meta-learned ones."""
+        theta = [tf.convert_to_tensor(v) for v in self._theta]
+        state = [tf.convert_to_tensor(v) for v in self._state]
+        return {"predictions": self._forward(theta, state, x)}
+
+
+def export_learner(
+    problem: Adaptation, path: Any, label_spec: tf.TensorSpec, steps: int, **kwargs: Any
+) -> None:
+    """Writes a `ServedLearner` as a SavedModel, whole or not at all.
+
+    Args:
+        problem: the inner problem.
+        path: folder to write.
+        label_spec: shape and type of the targets, `[B, ...]`.
+        steps: the usual number of inner steps.
+        **kwargs: options of `tf.saved_model.save`.
+
+    Raises:
+        FileExistsError: the folder is there and holds something.
+        OSError: it cannot be written.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"{path} exists already: name a new or empty folder for the export.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    served = ServedLearner(problem, label_spec, steps)
+    signatures = {
+        name: getattr(served, name) for name in ("adapt_and_predict", "adapt", "predict")
+    }
+    aside = tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        tf.saved_model.save(served, aside, signatures=signatures, **kwargs)
+        if path.exists():
+            path.rmdir()
+        os.chmod(aside, 0o777 & ~_umask())
+        os.replace(aside, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _constants(values: Any, name: str) -> list[tf.Variable]:
+    return [
+        tf.Variable(v, trainable=False, name=f"{name}_{i}") for i, v in enumerate(values)
+    ]
+
+
+def _named(spec: tf.TensorSpec, name: str) -> tf.TensorSpec:
+    return tf.TensorSpec(spec.shape, spec.dtype, name=name)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

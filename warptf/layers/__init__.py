@@ -1,0 +1,25 @@
+"""Warp layers, and the task layers that may be nested in them."""
+
+from warptf.layers.film_task_embedding import FiLMTaskEmbedding
+from warptf.layers.task_layer import TaskLayer
+from warptf.layers.warp import Warp
+from warptf.layers.warp_conv2d import WarpConv2D
+from warptf.layers.warp_dense import WarpDense
+from warptf.layers.warp_film import WarpFiLM
+from warptf.layers.warp_layer import WarpLayer
+from warptf.layers.warp_residual_conv2d import WarpResidualConv2D
+from warptf.layers.warp_residual_dense import WarpResidualDense
+from warptf.layers.warp_scale import WarpScale
+
+__all__ = [
+    "FiLMTaskEmbedding",
+    "TaskLayer",
+    "Warp",
+    "WarpConv2D",
+    "WarpDense",
+    "WarpFiLM",
+    "WarpLayer",
+    "WarpResidualConv2D",
+    "WarpResidualDense",
+    "WarpScale",
+]

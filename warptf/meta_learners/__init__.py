@@ -1,0 +1,17 @@
+"""Keras models that meta-learn: Algorithms 1 and 2, and what is built on them."""
+
+from warptf.meta_learners.meta_learner import MetaLearner
+from warptf.meta_learners.multi_head_finetuning import MultiHeadFinetuning
+from warptf.meta_learners.offline_meta_learner import OfflineMetaLearner
+from warptf.meta_learners.online_meta_learner import OnlineMetaLearner
+from warptf.meta_learners.warp_leap import WarpLeap
+from warptf.meta_learners.warp_maml import WarpMAML
+
+__all__ = [
+    "MetaLearner",
+    "MultiHeadFinetuning",
+    "OfflineMetaLearner",
+    "OnlineMetaLearner",
+    "WarpLeap",
+    "WarpMAML",
+]

@@ -1,0 +1,45 @@
+"""The base of meta-learners whose meta-step updates variables in a loop."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from warptf.meta_learners.meta_learner import MetaLearner
+
+
+class CrossReplicaMetaLearner(MetaLearner):
+    """A meta-learner that takes many optimizer steps in one meta-step.
+
+    Neither an optimizer nor a reduction may run in a loop within a replica, so here the loop is
+    around the replicas: `_meta_step` is called in cross-replica context, and runs each part of its
+    work on all replicas by `strategy.run`. Subclasses implement it.
+    """
+
+    def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Runs one meta-step on a meta-batch and returns what is to be reported."""
+        raise NotImplementedError(f"{type(self).__name__} must implement _meta_step().")
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Builds the compiled function that `fit` calls."""
+        if self.train_function is not None and not force:
+            return self.train_function
+        step = self._meta_step
+        if self.jit_compile and not self.run_eagerly:
+            # XLA compiles no iterators; the meta-step alone is what it shall compile.
+            step = tf.function(step, jit_compile=True, autograph=False)
+
+        def meta_steps(iterator: Any) -> Any:
+            logs = {}
+            for _ in range(self.steps_per_execution):
+                logs = step(next(iterator))
+            return logs
+
+        self.train_function = meta_steps if self.run_eagerly else tf.function(meta_steps, autograph=False)
+        return self.train_function
+
+    def _report(self, logs: Any) -> dict[str, tf.Tensor]:
+        """Returns the logs of the first replica; all hold the same means."""
+        return {
+            name: self.distribute_strategy.experimental_local_results(value)[0]
+            for name, value in logs.items()
+        }

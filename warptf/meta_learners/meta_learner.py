@@ -1,0 +1,610 @@
+"""The base of all meta-learners that adapt by an inner loop."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from warptf.adaptation import Adaptation, InnerState, InnerStep, as_loss_function, take_step
+from warptf.export import export_learner
+from warptf.initializations.fixed import Fixed
+from warptf.initializations.initialization import (
+    Adapted,
+    Initialization,
+    InitializationStep,
+)
+from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
+from warptf.layers.registration import register_layer_class
+from warptf.meta_learners.copying import copy_model
+from warptf.meta_learners.outer_optimizers import OuterOptimizers
+from warptf.meta_learners.task_axes import (
+    as_task,
+    check_task,
+    check_values,
+    has_step_axis,
+    map_tasks,
+    task_count,
+)
+from warptf.meta_learners.task_metrics import TaskMetrics
+from warptf.objectives.objective import Objective
+from warptf.partition import FunctionalLearner, input_spec, output_spec
+from warptf.tasks.task import Task
+
+Tensors = list[tf.Tensor]
+
+# What random numbers are drawn for, folded into the seed so that streams never meet.
+_TRAINING, _EVALUATION, _SERVING = 0, 1, 2
+
+
+class MetaLearner(keras.Model):
+    r"""A Keras model that learns how another one adapts.
+
+    `fit` runs meta-steps on a data set of `warptf.tasks.Task`s, `evaluate` adapts to each task's
+    support set and scores the query set, `adapt` gives back an ordinary Keras model.
+
+    The values of $\theta_0$ and $\phi$ are those of the variables of `model`, which meta-training
+    moves; the values of its state variables are never assigned.
+
+    Args:
+        model: a built Keras model with task layers and, for an objective, warp layers.
+        inner_optimizer: the update rule $u$ of the inner loop.
+        inner_steps: $K \ge 1$, the number of inner steps in training.
+        objective: what $\phi$ minimises, or `None` to leave $\phi$ alone.
+        initialization: what $\theta_0$ minimises.
+        initialization_weight: $\lambda$ of Eq. 9. Defaults to 1.
+        evaluation_steps: inner steps in `evaluate` and `adapt`; `inner_steps` if `None`.
+        seed: an integer from which all random numbers derive. Defaults to 0.
+        **kwargs: `name` and other arguments of `keras.Model`.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: a number out of range, or a model without task variables, or an objective for a
+            model without warp variables.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Registers the subclass, so that Keras finds it when loading."""
+        super().__init_subclass__(**kwargs)
+        register_layer_class(cls)
+
+    def __init__(
+        self,
+        model: keras.Model,
+        inner_optimizer: InnerOptimizer,
+        inner_steps: int,
+        objective: Objective | None = None,
+        initialization: Initialization | None = None,
+        initialization_weight: float = 1.0,
+        evaluation_steps: int | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        initialization = Fixed() if initialization is None else initialization
+        _check_kind("model", model, keras.Model)
+        _check_kind("inner_optimizer", inner_optimizer, InnerOptimizer)
+        _check_kind("objective", objective, (Objective, type(None)))
+        _check_kind("initialization", initialization, Initialization)
+        self.model = model
+        self.inner_optimizer = inner_optimizer
+        self.inner_steps = _positive("inner_steps", inner_steps)
+        self.objective = objective
+        self.initialization = initialization
+        self.initialization_weight = float(initialization_weight)
+        self.evaluation_steps = (
+            None if evaluation_steps is None else _positive("evaluation_steps", evaluation_steps)
+        )
+        self.seed = int(seed)
+        self._learner = FunctionalLearner(model)
+        if objective is not None and not self._learner.partition.warp_variables:
+            raise ValueError(
+                f"model {model.name!r} has no warp variables for the objective to move: insert warp "
+                "layers (warptf.interleave), declare some (warptf.designate), or pass objective=None."
+            )
+        inner_optimizer.build_for(self._learner.theta_variables)
+        self.meta_step = self.add_weight(
+            name="meta_step",
+            shape=(),
+            initializer="zeros",
+            dtype="int64",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+        self._input_rank = len(input_spec(model).shape)
+        self._label_spec: tf.TensorSpec | None = None
+        self._outer: OuterOptimizers | None = None
+        self._task_metrics = TaskMetrics([])
+        self._trackers: dict[str, keras.metrics.Mean] = {}
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Predicts with the model as it stands, not adapted."""
+        return self.model(inputs, training=training)
+
+    @property
+    def partition(self) -> Any:
+        """The `warptf.partition` of the model."""
+        return self._learner.partition
+
+    # Compiling.
+
+    def compile(
+        self,
+        optimizer: Any = "sgd",
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
+        *,
+        initialization_optimizer: Any = None,
+        rate_optimizer: Any = None,
+        jit_compile: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        r"""Sets the outer optimizers, the loss and the metrics.
+
+        Args:
+            optimizer: Keras optimizer of the warp parameters $\phi$.
+            loss: Keras loss of the tasks, $L_{task}$ and $L_{meta}$.
+            metrics: Keras metrics, computed per task and averaged over tasks.
+            initialization_optimizer: that of $\theta_0$; a copy of `optimizer` if `None`.
+            rate_optimizer: that of the inner optimizer's learned values; a copy of `optimizer` if
+                `None`.
+            jit_compile: whether a meta-step is compiled by XLA as one. Defaults to `False`.
+            **kwargs: `steps_per_execution`, `run_eagerly` of `keras.Model.compile`.
+
+        Raises:
+            ValueError: no loss, or metrics of the same name.
+        """
+        self._loss_function = as_loss_function(loss)
+        self._given_loss = loss
+        self._task_metrics = TaskMetrics(metrics or [])
+        # A loss or metrics given to Keras here would make `fit` call the model on a batch of tasks.
+        super().compile(
+            optimizer=optimizer, jit_compile=jit_compile, auto_scale_loss=False, **kwargs
+        )
+        self.initialization_optimizer = _optimizer_or_copy(initialization_optimizer, self.optimizer)
+        self.rate_optimizer = _optimizer_or_copy(rate_optimizer, self.optimizer)
+        optimizers = (self.optimizer, self.initialization_optimizer, self.rate_optimizer)
+        self._outer = OuterOptimizers(*zip(optimizers, self._meta_variables(), strict=True))
+        self._problem = Adaptation(self._learner, self.inner_optimizer, self._loss_function)
+        self._trackers = {
+            name: keras.metrics.Mean(name=name) for name in ("loss", *self._task_metrics.names)
+        }
+        self._compile_arguments = {"jit_compile": jit_compile, **kwargs}
+        self._score_function: Callable[..., Any] | None = None
+        self._adapt_function: Callable[..., Any] | None = None
+
+    def _meta_variables(self) -> tuple[Sequence[keras.Variable], ...]:
+        """Returns the variables that each of the three optimizers moves."""
+        parts = self.partition
+        return parts.warp_variables, parts.task_variables, self.inner_optimizer.trainable_variables
+
+    def _check_learns(self) -> None:
+        """Refuses to train where nothing would move."""
+        if self.objective is None and not self.initialization.learns:
+            raise ValueError(
+                "there is nothing to meta-train: objective is None and the initialization is Fixed. "
+                "Pass an objective such as warptf.objectives.WarpGrad(), or an initialization."
+            )
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Returns the arguments of `compile`, serialised."""
+        given = {
+            "optimizer": self.optimizer,
+            "loss": self._given_loss,
+            "metrics": self._task_metrics.given,
+            "initialization_optimizer": self.initialization_optimizer,
+            "rate_optimizer": self.rate_optimizer,
+        }
+        return keras.saving.serialize_keras_object({**given, **self._compile_arguments})
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles from what `get_compile_config` returned."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    # Training.
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Meta-trains on a data set of tasks, as `keras.Model.fit` trains on one of examples.
+
+        Args:
+            x: a `tf.data.Dataset` of `warptf.tasks.Task`s, each a meta-batch.
+            *args: as in `keras.Model.fit`.
+            **kwargs: as in `keras.Model.fit`.
+
+        Returns:
+            Keras' history.
+
+        Raises:
+            TypeError: the data are no tasks.
+            ValueError: wrong shapes, NaN in the first meta-batch, labels out of range; or a
+                meta-learner that has nothing to learn.
+        """
+        if self._outer is None:
+            raise ValueError("compile the meta-learner before fit: it has no loss yet.")
+        self._check_learns()
+        self._prepare(x, self.inner_steps, "training")
+        validation = kwargs.get("validation_data")
+        if validation is not None:
+            self._prepare(validation, self._evaluation_steps, "validation")
+        # Tasks come in the order of the data set, which Keras would otherwise warn about.
+        kwargs.setdefault("shuffle", False)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Adapts to each task's support set and scores its query set.
+
+        Args:
+            x: a `tf.data.Dataset` of `warptf.tasks.Task`s.
+            *args: as in `keras.Model.evaluate`.
+            **kwargs: as in `keras.Model.evaluate`.
+
+        Returns:
+            As `keras.Model.evaluate`: the loss and the metrics, computed per task and averaged.
+        """
+        if self._outer is None:
+            raise ValueError("compile the meta-learner before evaluate: it has no loss yet.")
+        if not kwargs.get("_use_cached_eval_dataset"):
+            self._prepare(x, self._evaluation_steps, "evaluation")
+        return super().evaluate(x, *args, **kwargs)
+
+    @property
+    def _evaluation_steps(self) -> int:
+        return self.evaluation_steps or self.inner_steps
+
+    def _prepare(self, data: Any, steps: int, where: str) -> None:
+        """Checks the first meta-batch and makes the metrics for its shapes."""
+        if not isinstance(data, tf.data.Dataset):
+            raise TypeError(
+                f"the {where} data must be a tf.data.Dataset of warptf.tasks.Task, got "
+                f"{type(data).__name__}: use tf.data.Dataset.from_tensors(task) for one meta-batch."
+            )
+        check_task(as_task(data.element_spec), self._input_rank, steps, where)
+        for first in data.take(1):
+            task = as_task(first)
+            check_task(task, self._input_rank, steps, where)
+            for name in ("support", "query"):
+                x, y = getattr(task, name)
+                check_values(f"{where} tasks' {name}", x, y, self._classes(y))
+            self._resolve_specs(task.query)
+
+    def _resolve_specs(self, query: Any) -> None:
+        """Makes the metrics for the targets of a query set, and remembers their kind."""
+        x, y = query
+        axes = 1 + has_step_axis(tf.nest.map_structure(lambda t: t[0], x), self._input_rank)
+        labels = tf.nest.flatten(y)[0]
+        self._label_spec = tf.TensorSpec((None, *labels.shape[axes + 1 :]), labels.dtype)
+        self._task_metrics.resolve(self._label_spec, output_spec(self.model))
+
+    def _classes(self, y: Any) -> int | None:
+        """Returns the number of classes if the loss takes class indices."""
+        name = getattr(self._loss_function, "name", None) or getattr(
+            self._loss_function, "__name__", ""
+        )
+        is_index = np.issubdtype(tf.nest.flatten(y)[0].dtype.as_numpy_dtype, np.integer)
+        return output_spec(self.model).shape[-1] if "sparse" in name and is_index else None
+
+    # The parts that the algorithms share.
+
+    def _seed(self, purpose: int, step: tf.Tensor, index: tf.Tensor | int) -> tf.Tensor:
+        """Returns the seed of one task: a function of (seed, purpose, step, task) alone."""
+        seed = tf.constant([self.seed & 0x7FFFFFFF, purpose], tf.int32)
+        for part in (step, index):
+            seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(part, tf.int32))
+        return seed
+
+    def _task_seed(self, task: Task, index: tf.Tensor) -> tf.Tensor:
+        """Returns the seed of a task of the meta-batch in training, over all replicas."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        position = replica * task_count(task) + index
+        return self._seed(_TRAINING, self.meta_step.value, position)
+
+    def _learn_initialization(
+        self,
+        task: Task,
+        theta: Tensors,
+        phi: Tensors,
+        seed: tf.Tensor,
+        advance: Callable[[tf.Tensor, InnerState, Any], tuple[InnerStep, Any]],
+        carry: Any,
+    ) -> InitializationStep:
+        r"""Adapts to a task, gathering the gradient of $C(\theta_0)$ on the way.
+
+        Args:
+            task: one task.
+            theta: $\theta_0$, context included.
+            phi: warp parameters.
+            seed: the task's seed.
+            advance: `advance(k, inner, carry) -> (step, carry)`, an inner step.
+            carry: what `advance` gathers.
+        """
+        count = len(self.partition.task_variables)
+        context = list(theta[count:])
+        last = tf.constant(self.inner_steps - 1)
+
+        def adapt(theta_0: Sequence[tf.Tensor], observe: Any, observed: Any) -> Adapted:
+            def body(k: tf.Tensor, inner: InnerState, both: Any) -> tuple[InnerState, Any]:
+                step, rest = advance(k, inner, both[1])
+                return step.after, (observe(both[0], _without_context(step, count)), rest)
+
+            start = self._problem.start([*theta_0, *context], seed)
+            final, (observed, rest) = self._problem.run(
+                start, self.inner_steps, body, (observed, carry)
+            )
+            return Adapted(final._replace(theta=final.theta[:count]), observed, rest)
+
+        def loss_on(name: str) -> Callable[[InnerState], tf.Tensor]:
+            def loss(inner: InnerState) -> tf.Tensor:
+                batch = self._batch(getattr(task, name), last)
+                adapted = [*inner.theta, *context]
+                return self._problem.loss(adapted, phi, inner.state, batch).loss
+
+            return loss
+
+        return self.initialization.learn(
+            adapt, list(theta[:count]), loss_on("support"), loss_on("query")
+        )
+
+    def _batch(self, part: Any, k: tf.Tensor) -> Any:
+        """Returns the batch that a part of a task holds for step `k`."""
+        return take_step(part, k, has_step_axis(part[0], self._input_rank))
+
+    def _update_outer(self, phi: Tensors, hyper: Tensors) -> None:
+        r"""Moves $\phi$ and the learned rates by mean gradients."""
+        if self.objective is not None:
+            self._outer.move_phi(phi)
+            self._outer.move_rates(self.inner_optimizer.clip(hyper))
+
+    def _update_initialization(self, gradient: Tensors) -> None:
+        r"""Moves $\theta_0$ by $\lambda$ times a mean gradient."""
+        if self.initialization.learns:
+            self._outer.move_initialization([self.initialization_weight * g for g in gradient])
+
+    def _logs(self) -> dict[str, tf.Tensor]:
+        return {name: tracker.result() for name, tracker in self._trackers.items()}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The means that `fit` and `evaluate` report."""
+        return list(self._trackers.values())
+
+    # Evaluation.
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Adapts to a meta-batch and scores its query sets."""
+        scores = self._score_tasks(as_task(data), self._evaluation_steps, along=False)
+        for name, tracker in self._trackers.items():
+            tracker.update_state(scores[name])
+        return self._logs()
+
+    def evaluate_tasks(self, data: tf.data.Dataset, steps: int | None = None) -> dict[str, Any]:
+        """Scores each task by itself.
+
+        Args:
+            data: a data set of `warptf.tasks.Task`s.
+            steps: inner steps; `evaluation_steps` if `None`.
+
+        Returns:
+            Arrays: `"loss"` and each metric on the query set, `[N]` for `N` tasks in the order of
+            the data set; and, with the prefix `"support_"`, the same on the batch of each inner
+            step before the step is taken, `[N, K]`.
+        """
+        if self._outer is None:
+            raise ValueError("compile the meta-learner before evaluate_tasks: it has no loss yet.")
+        steps = self._evaluation_steps if steps is None else _positive("steps", steps)
+        self._prepare(data, steps, "evaluation")
+        if self._score_function is None:
+            self._score_function = tf.function(
+                lambda task, k: self._score_tasks(task, int(k), along=True), autograph=False
+            )
+        parts = [self._score_function(as_task(data_), steps) for data_ in data]
+        return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
+
+    def _score_tasks(self, task: Task, steps: int, along: bool) -> dict[str, tf.Tensor]:
+        names = ["loss", *self._task_metrics.names]
+        signature = {name: tf.TensorSpec((), tf.float32) for name in names}
+        if along:
+            curve = tf.TensorSpec((steps,), tf.float32)
+            signature |= {f"support_{name}": curve for name in names}
+        theta, phi = self._learner.initial_theta(), self._learner.warp_values()
+        hyper = self.inner_optimizer.hyper_values()
+
+        def score(one: Task, index: tf.Tensor) -> dict[str, tf.Tensor]:
+            # A task that says which it is scores the same wherever it stands among others.
+            position = index if one.task_id is None else one.task_id
+            seed = self._seed(_EVALUATION, tf.constant(0), position)
+            start = self._problem.start(theta, seed)
+            return self._score_task(one, start, phi, hyper, steps, names if along else [])
+
+        return map_tasks(score, task, signature, task_count(task))
+
+    def _score_task(
+        self,
+        task: Task,
+        start: InnerState,
+        phi: Tensors,
+        hyper: Tensors,
+        steps: int,
+        along: Sequence[str],
+    ) -> dict[str, tf.Tensor]:
+        def body(k: tf.Tensor, inner: InnerState, curves: Any) -> tuple[InnerState, Any]:
+            x, y = self._batch(task.support, k)
+            step = self._problem.step(inner, phi, hyper, (x, y))
+            if along:
+                values = {"loss": step.loss, **self._task_metrics(y, step.predictions)}
+                curves = {name: curves[name].write(k, values[name]) for name in along}
+            return step.after, curves
+
+        curves = {name: tf.TensorArray(tf.float32, steps, element_shape=()) for name in along}
+        final, curves = self._problem.run(start, steps, body, curves)
+        query = self._batch(task.query, tf.constant(0))
+        output = self._problem.loss(final.theta, phi, final.state, query, training=False)
+        scores = {"loss": tf.cast(output.loss, tf.float32)}
+        scores |= self._task_metrics(query[1], output.predictions)
+        return scores | {f"support_{name}": curve.stack() for name, curve in curves.items()}
+
+    # Serving.
+
+    def adapt(
+        self,
+        x: Any,
+        y: Any,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        seed: int = 0,
+    ) -> keras.Model:
+        """Adapts to a new task and returns an ordinary Keras model, ready to predict.
+
+        Args:
+            x: support inputs `[N, ...]`.
+            y: support targets `[N, ...]`.
+            steps: inner steps; `evaluation_steps` if `None`.
+            batch_size: examples drawn for each step; the whole set at every step if `None`.
+            seed: what the draws and the learner's random state derive from.
+
+        Returns:
+            A copy of `model` that holds the adapted parameters and gathered statistics.
+
+        Raises:
+            ValueError: not compiled, wrong shapes, NaN, labels out of range.
+        """
+        if self._outer is None:
+            raise ValueError("compile the meta-learner before adapt: it has no loss yet.")
+        steps = self._evaluation_steps if steps is None else _positive("steps", steps)
+        x, y = _as_tensors(x), _as_tensors(y)
+        one = tf.nest.map_structure(lambda t: t[tf.newaxis], (x, y))
+        check_task(Task(one, one), self._input_rank, steps, "adaptation")
+        check_values("support set", x, y, self._classes(y))
+        self._resolve_specs(one)
+        size = None if batch_size is None else _positive("batch_size", batch_size)
+        if self._adapt_function is None:
+            self._adapt_function = tf.function(
+                self._adapt, reduce_retracing=True, autograph=False
+            )
+        final = self._adapt_function((x, y), tf.constant(steps), size, tf.constant(int(seed)))
+        return self._copy_with(final)
+
+    def _adapt(
+        self, support: Any, steps: tf.Tensor, batch_size: int | None, seed: tf.Tensor
+    ) -> InnerState:
+        phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
+        task_seed = self._seed(_SERVING, seed, 0)
+        count = tf.shape(tf.nest.flatten(support[0])[0])[0]
+
+        def body(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerState, Any]:
+            batch = support
+            if batch_size is not None:
+                drawn = tf.random.stateless_uniform(
+                    [batch_size],
+                    tf.random.experimental.stateless_fold_in(task_seed, k),
+                    maxval=count,
+                    dtype=tf.int32,
+                )
+                batch = tf.nest.map_structure(lambda t: tf.gather(t, drawn), support)
+            return self._problem.step(inner, phi, hyper, batch).after, carry
+
+        start = self._problem.start(self._learner.initial_theta(), task_seed)
+        return self._problem.run(start, steps, body)[0]
+
+    def _copy_with(self, final: InnerState) -> keras.Model:
+        copy = copy_model(self.model)
+        learner = FunctionalLearner(copy)
+        for variable, value in zip(learner.theta_variables, final.theta, strict=True):
+            variable.assign(value)
+        for variable, value in zip(learner.partition.state_variables, final.state, strict=True):
+            variable.assign(value)
+        return copy
+
+    def export(self, filepath: Any, label_spec: tf.TensorSpec | None = None, **kwargs: Any) -> None:
+        """Writes a SavedModel that adapts and predicts without this package.
+
+        Its functions and signatures are `adapt_and_predict(support_x, support_y, query_x, steps)`,
+        `adapt(support_x, support_y, steps)`, which keeps the adapted weights in the artefact, and
+        `predict(x)`, which uses them.
+
+        Args:
+            filepath: folder to write; it must not exist, or be empty.
+            label_spec: shape and type of the targets, `[None, ...]`; what the last `fit`,
+                `evaluate` or `adapt` saw if `None`.
+            **kwargs: options of `tf.saved_model.save`.
+
+        Raises:
+            ValueError: not compiled, or the kind of targets is not known yet.
+            FileExistsError: the folder is there and holds something.
+        """
+        if self._outer is None:
+            raise ValueError("compile the meta-learner before export: it has no loss yet.")
+        spec = label_spec or self._label_spec
+        if spec is None:
+            raise ValueError(
+                "the targets' shape and type are not known yet: pass label_spec, for instance "
+                "tf.TensorSpec([None], tf.int32), or run fit, evaluate or adapt first."
+            )
+        export_learner(self._problem, filepath, spec, self._evaluation_steps, **kwargs)
+
+    # Saving.
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, serialised."""
+        parts = {
+            "model": self.model,
+            "inner_optimizer": self.inner_optimizer,
+            "objective": self.objective,
+            "initialization": self.initialization,
+        }
+        labels = self._label_spec
+        return {
+            "name": self.name,
+            **{key: keras.saving.serialize_keras_object(part) for key, part in parts.items()},
+            "inner_steps": self.inner_steps,
+            "initialization_weight": self.initialization_weight,
+            "evaluation_steps": self.evaluation_steps,
+            "seed": self.seed,
+            "label_spec": labels and [list(labels.shape), labels.dtype.name],
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MetaLearner":
+        """Builds the meta-learner from its configuration."""
+        config = dict(config)
+        labels = config.pop("label_spec", None)
+        for key in {"model", "inner_optimizer", "objective", "initialization"} & set(config):
+            config[key] = keras.saving.deserialize_keras_object(
+                config[key], custom_objects=custom_objects
+            )
+        learner = cls(**config)
+        if labels is not None:
+            learner._label_spec = tf.TensorSpec(labels[0], labels[1])
+        return learner
+
+
+def _without_context(step: InnerStep, count: int) -> InnerStep:
+    """Returns a step as the initialisation sees it: without context variables."""
+    return step._replace(
+        before=step.before._replace(theta=step.before.theta[:count]),
+        after=step.after._replace(theta=step.after.theta[:count]),
+        gradients=step.gradients[:count],
+    )
+
+
+def _check_kind(name: str, value: Any, kinds: Any) -> None:
+    if not isinstance(value, kinds):
+        names = " or ".join(k.__name__ for k in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        raise TypeError(f"{name} must be a {names}, got {value!r} of type {type(value).__name__}.")
+
+
+def _positive(name: str, value: int) -> int:
+    if int(value) != value or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+    return int(value)
+
+
+def _optimizer_or_copy(optimizer: Any, original: keras.optimizers.Optimizer) -> Any:
+    if optimizer is None:
+        return keras.optimizers.deserialize(keras.optimizers.serialize(original))
+    return keras.optimizers.get(optimizer)
+
+
+def _as_tensors(values: Any) -> Any:
+    return tf.nest.map_structure(tf.convert_to_tensor, values)

@@ -1,0 +1,164 @@
+"""Multi-headed joint training, the fine-tuning baseline."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
+from warptf.meta_learners.cross_replica_meta_learner import CrossReplicaMetaLearner
+from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
+from warptf.partition import variables_of_layer
+from warptf.tasks.task import Task
+
+Tensors = list[tf.Tensor]
+
+
+class MultiHeadFinetuning(CrossReplicaMetaLearner):
+    r"""Trains one body on all training tasks at once, with a head for each; then fine-tunes.
+
+    A meta-step takes $K$ joint gradient steps: the body moves along the mean gradient of the
+    meta-batch's tasks, each task's head along its own. So it sees as many mini-batches as the
+    meta-learners do. A new task starts from the body and from the head that `model` came with.
+
+    Args:
+        model: a built Keras model without warp layers.
+        inner_optimizer: the update rule of fine-tuning.
+        inner_steps: $K$, joint steps in a meta-step and, by default, steps of fine-tuning.
+        num_tasks: number of training tasks; `Task.task_id` lies in `0..num_tasks - 1`.
+        head: name or path of the layer that each task has to itself; the last one with task
+            variables if `None`.
+        evaluation_steps: steps of fine-tuning; `inner_steps` if `None`.
+        seed: an integer from which all random numbers derive. Defaults to 0.
+        **kwargs: `name` and other arguments of `keras.Model`.
+
+    In `compile`, `optimizer` moves the heads and `initialization_optimizer` the body.
+
+    Raises:
+        ValueError: a number out of range, an unknown head, a model with warp variables, or tasks
+            without `task_id`.
+
+    Reference:
+        arXiv 1909.00025, table 2 (fine-tuning, multi-headed).
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        inner_optimizer: InnerOptimizer,
+        inner_steps: int,
+        num_tasks: int,
+        head: str | None = None,
+        evaluation_steps: int | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            model,
+            inner_optimizer,
+            inner_steps,
+            evaluation_steps=evaluation_steps,
+            seed=seed,
+            **kwargs,
+        )
+        if self.partition.warp_variables:
+            raise ValueError(
+                f"model {model.name!r} has warp variables, which joint training leaves where they "
+                "are: build the model without warp layers."
+            )
+        if int(num_tasks) != num_tasks or num_tasks < 1:
+            raise ValueError(f"num_tasks must be a whole number of at least 1, got {num_tasks!r}.")
+        self.num_tasks = int(num_tasks)
+        self.head = head
+        in_head = {id(v) for v in variables_of_layer(model, head)}
+        self._is_head = [id(v) in in_head for v in self.partition.task_variables]
+        self._heads = [
+            self._head_bank(v)
+            for v, own in zip(self.partition.task_variables, self._is_head, strict=True)
+            if own
+        ]
+
+    def _head_bank(self, variable: keras.Variable) -> keras.Variable:
+        """Returns a variable that holds each task's copy of a head variable."""
+        return self.add_weight(
+            name=f"{variable.name}_heads",
+            shape=(self.num_tasks, *variable.shape),
+            dtype=variable.dtype,
+            initializer=lambda shape, dtype: tf.broadcast_to(
+                tf.cast(variable.value, dtype), shape
+            ),
+        )
+
+    def _meta_variables(self) -> tuple[Any, ...]:
+        """Returns the heads, the body, and no rates."""
+        body = [
+            v
+            for v, own in zip(self.partition.task_variables, self._is_head, strict=True)
+            if not own
+        ]
+        return self._heads, body, []
+
+    def _check_learns(self) -> None:
+        """Joint training always moves something."""
+
+    def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Runs $K$ joint steps, in cross-replica context."""
+        strategy = self.distribute_strategy
+
+        def joint(k: tf.Tensor, losses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            loss = strategy.run(self._joint_step, args=(data, k))
+            return k + 1, losses + strategy.reduce("MEAN", loss, axis=None)
+
+        _, losses = tf.while_loop(
+            lambda k, _: k < self.inner_steps,
+            joint,
+            (tf.constant(0), tf.zeros([], tf.float32)),
+            maximum_iterations=self.inner_steps,
+        )
+        return self._report(strategy.run(self._finish, args=(losses / self.inner_steps,)))
+
+    def _joint_step(self, data: Any, k: tf.Tensor) -> tf.Tensor:
+        """Moves the body and the heads by one mini-batch of each task."""
+        task = as_task(data)
+        if task.task_id is None:
+            raise ValueError(
+                "tasks have no task_id, so their heads are unknown: yield Task(..., task_id=...)."
+            )
+        variables = self.partition.task_variables
+        heads = [tf.gather(h.value, task.task_id) for h in self._heads]
+        body = [tf.convert_to_tensor(v.value) for v in variables]
+
+        def gradients(one: Task, index: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
+            own = iter(tf.gather(h, index) for h in heads)
+            theta = [next(own) if h else b for h, b in zip(self._is_head, body, strict=True)]
+            start = self._problem.start(theta, self._task_seed(task, index))
+            step = self._problem.step(start, [], [], self._batch(one.support, k))
+            return list(step.gradients), tf.cast(step.loss, tf.float32)
+
+        specs = [tf.TensorSpec(v.shape, v.dtype) for v in variables]
+        signature = (specs, tf.TensorSpec((), tf.float32))
+        stacked, losses = map_tasks(gradients, task, signature, task_count(task))
+        head_gradients = iter(self._heads)
+        phi, theta = [], []
+        for gradient, own in zip(stacked, self._is_head, strict=True):
+            if own:
+                bank = next(head_gradients)
+                indices = task.task_id[:, tf.newaxis]
+                phi.append(tf.scatter_nd(indices, gradient, tf.constant(bank.shape, tf.int32)))
+            else:
+                theta.append(tf.reduce_mean(gradient, axis=0))
+        self._outer.move_phi(phi)
+        self._outer.move_initialization(theta)
+        return tf.reduce_mean(losses)
+
+    def _finish(self, loss: tf.Tensor) -> dict[str, tf.Tensor]:
+        self.meta_step.assign_add(1)
+        self._trackers["loss"].update_state(loss)
+        return {"loss": self._trackers["loss"].result()}
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, serialised."""
+        config = super().get_config()
+        for name in ("objective", "initialization", "initialization_weight"):
+            del config[name]
+        return {**config, "num_tasks": self.num_tasks, "head": self.head}

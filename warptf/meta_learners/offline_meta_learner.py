@@ -1,0 +1,280 @@
+"""Algorithm 2: warp parameters learned from replayed trajectories."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from warptf.adaptation import InnerState, InnerStep
+from warptf.initializations.initialization import Initialization
+from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
+from warptf.meta_learners.cross_replica_meta_learner import CrossReplicaMetaLearner
+from warptf.meta_learners.online_meta_learner import DEFAULT_OBJECTIVE
+from warptf.meta_learners.replay_buffer import STORAGES, make_replay_buffer
+from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
+from warptf.objectives.objective import Objective
+from warptf.tasks.task import Task
+
+Tensors = list[tf.Tensor]
+
+# Folded into a task's seed for the steps that are replayed, beside those that were taken.
+_REPLAY = 1
+
+
+class OfflineMetaLearner(CrossReplicaMetaLearner):
+    r"""Algorithm 2: collects trajectories with $\phi$ frozen, then replays them in random order.
+
+    Collect: for each task of the meta-batch $K$ inner steps from $\theta_0$, all $\theta_k$ stored
+    with the inner optimizer's state. Replay: every stored $(\tau, k)$ once, without replacement;
+    after each `replay_batch_size` ($\eta$) of them $\phi$ takes a step along their mean gradient.
+    $\theta_0$ takes one step per meta-batch, from the trajectories.
+
+    Args:
+        model: a built Keras model with task and warp layers.
+        inner_optimizer: the update rule of the inner loop.
+        inner_steps: $K$, the number of inner steps in training.
+        objective: what $\phi$ minimises; `WarpGrad()` by default.
+        initialization: what $\theta_0$ minimises; `Fixed()` if `None`.
+        initialization_weight: $\lambda$ of Eq. 9. Defaults to 1.
+        evaluation_steps: inner steps in `evaluate` and `adapt`; `inner_steps` if `None`.
+        seed: an integer from which all random numbers derive. Defaults to 0.
+        replay_batch_size: $\eta$; must divide $T \cdot K$. On several replicas each replays this
+            many of its own at a time. Defaults to 1.
+        replay_epochs: how often the buffer is gone through, each time in a new order and with the
+            same mini-batches. Defaults to 1.
+        replay_storage: where trajectories are kept: `"device"`, `"host"`, `"disk"` (temporary
+            files), or `"auto"`: on disk if they would fill half of the host's memory, otherwise on
+            the device. Defaults to `"auto"`.
+        **kwargs: `name` and other arguments of `keras.Model`.
+
+    Training tasks: `support` feeds the inner steps; `replay = (inner, meta)` holds a fresh
+    mini-batch for the inner step and one for the meta loss of each replayed step (without it,
+    `support` and `query` serve); `query` is what the initialisation's meta loss sees.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: a number out of range, a model without task or warp variables, no objective.
+
+    Reference:
+        arXiv 1909.00025, algorithm 2.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        inner_optimizer: InnerOptimizer,
+        inner_steps: int,
+        objective: Objective = DEFAULT_OBJECTIVE,
+        initialization: Initialization | None = None,
+        initialization_weight: float = 1.0,
+        evaluation_steps: int | None = None,
+        seed: int = 0,
+        replay_batch_size: int = 1,
+        replay_epochs: int = 1,
+        replay_storage: str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            model,
+            inner_optimizer,
+            inner_steps,
+            objective=objective,
+            initialization=initialization,
+            initialization_weight=initialization_weight,
+            evaluation_steps=evaluation_steps,
+            seed=seed,
+            **kwargs,
+        )
+        if objective is None:
+            raise ValueError(
+                "the offline algorithm replays steps for an objective, got objective=None: use "
+                "OnlineMetaLearner to learn an initialisation alone."
+            )
+        if replay_storage not in STORAGES:
+            raise ValueError(f"replay_storage must be one of {STORAGES}, got {replay_storage!r}.")
+        for name, value in (
+            ("replay_batch_size", replay_batch_size),
+            ("replay_epochs", replay_epochs),
+        ):
+            if int(value) != value or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+        self.replay_batch_size = int(replay_batch_size)
+        self.replay_epochs = int(replay_epochs)
+        self.replay_storage = replay_storage
+
+    @property
+    def _replays_steps(self) -> bool:
+        """Whether replayed steps are taken anew; learned rates need the step in any case."""
+        return self.objective.replays_inner_step or bool(self.inner_optimizer.trainable_variables)
+
+    def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Runs one meta-step, in cross-replica context."""
+        strategy = self.distribute_strategy
+        local = strategy.experimental_local_results(data)[0]
+        count = task_count(as_task(local))
+        total = count * self.inner_steps
+        self._check_replay(total)
+        self._buffers = [
+            self._make_buffer(int(count)) for _ in range(strategy.num_replicas_in_sync)
+        ]
+        collected = strategy.run(self._collect, args=(data,))
+        updates = total // self.replay_batch_size
+
+        def replay(update: tf.Tensor, losses: Any) -> tuple[tf.Tensor, tf.Tensor]:
+            loss = strategy.run(self._replay, args=(data, collected, update % updates, update))
+            return update + 1, losses + strategy.reduce("MEAN", loss, axis=None)
+
+        updates_in_all = updates * self.replay_epochs
+        _, losses = tf.while_loop(
+            lambda update, _: update < updates_in_all,
+            replay,
+            (tf.constant(0), tf.zeros([], tf.float32)),
+            maximum_iterations=updates_in_all,
+        )
+        logs = strategy.run(self._finish, args=(collected, losses / updates_in_all))
+        return self._report(logs)
+
+    def _check_replay(self, total: int) -> None:
+        if total % self.replay_batch_size:
+            raise ValueError(
+                f"replay_batch_size={self.replay_batch_size} must divide the {total} steps that a "
+                "meta-batch stores on each replica (tasks x inner_steps)."
+            )
+
+    def _make_buffer(self, count: int) -> Any:
+        specs = [
+            tf.TensorSpec(t.shape, t.dtype)
+            for t in tf.nest.flatten(
+                self._problem.start(self._learner.initial_theta(), tf.constant([0, 0]))
+            )
+        ]
+        return make_replay_buffer(self.replay_storage, specs, count, self.inner_steps)
+
+    def _buffer(self) -> Any:
+        return self._buffers[tf.get_static_value(_replica_id())]
+
+    def _collect(self, data: Any) -> dict[str, Any]:
+        r"""Adapts to each task with $\phi$ frozen and stores the steps."""
+        task = as_task(data)
+        theta, phi = self._learner.initial_theta(), self._learner.warp_values()
+        hyper = self.inner_optimizer.hyper_values()
+        buffer = self._buffer()
+
+        def collect(one: Task, index: tf.Tensor) -> dict[str, Any]:
+            def advance(k: tf.Tensor, inner: InnerState, store: Any) -> tuple[InnerStep, Any]:
+                step = self._problem.step(inner, phi, hyper, self._batch(one.support, k))
+                kept = step.before if self._replays_steps else step.after
+                return step, buffer.write(store, index, k, kept)
+
+            seed = self._task_seed(task, index)
+            learned = self._learn_initialization(
+                one, theta, phi, seed, advance, buffer.begin()
+            )
+            final = learned.adapted.final
+            context = theta[len(self.partition.task_variables) :]
+            query = self._batch(one.query, tf.constant(self.inner_steps - 1))
+            output = self._problem.loss([*final.theta, *context], phi, final.state, query)
+            return {
+                "entries": buffer.finish(learned.adapted.rest),
+                "initialization": list(
+                    learned.gradient or [tf.zeros_like(t) for t in final.theta]
+                ),
+                **self._task_metrics(query[1], output.predictions),
+            }
+
+        signature = {
+            "entries": buffer.entry_spec,
+            "initialization": [
+                tf.TensorSpec(v.shape, v.dtype) for v in self.partition.task_variables
+            ],
+            **{name: tf.TensorSpec((), tf.float32) for name in self._task_metrics.names},
+        }
+        collected = map_tasks(collect, task, signature, task_count(task))
+        gradient = [tf.reduce_mean(g, axis=0) for g in collected.pop("initialization")]
+        return {**collected, "initialization": gradient}
+
+    def _replay(
+        self, data: Any, collected: dict[str, Any], position: tf.Tensor, update: tf.Tensor
+    ) -> tf.Tensor:
+        r"""Moves $\phi$ along the mean gradient of $\eta$ stored steps."""
+        task = as_task(data)
+        total = task_count(task) * self.inner_steps
+        epoch = update // (total // self.replay_batch_size)
+        order = self._order(total, epoch)
+        phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
+        sums: Any = None
+        for offset in range(self.replay_batch_size):
+            entry = order[position * self.replay_batch_size + offset]
+            term = self._term(task, collected, entry, phi, hyper, epoch)
+            sums = term if sums is None else tf.nest.map_structure(tf.add, sums, term)
+        phi_mean, hyper_mean, loss = tf.nest.map_structure(
+            lambda s: s / self.replay_batch_size, sums
+        )
+        self._update_outer(phi_mean, hyper_mean)
+        return loss
+
+    def _order(self, total: int, epoch: tf.Tensor) -> tf.Tensor:
+        """Returns the random order of an epoch's replays."""
+        seed = self._seed(_REPLAY_ORDER, self.meta_step.value, _replica_id())
+        seed = tf.random.experimental.stateless_fold_in(seed, epoch)
+        return tf.random.experimental.stateless_shuffle(tf.range(total), seed)
+
+    def _term(
+        self,
+        task: Task,
+        collected: dict[str, Any],
+        entry: tf.Tensor,
+        phi: Tensors,
+        hyper: Tensors,
+        epoch: tf.Tensor,
+    ) -> tuple[Tensors, Tensors, tf.Tensor]:
+        """Returns the gradients and the meta loss of one stored step."""
+        index, k = entry // self.inner_steps, entry % self.inner_steps
+        leaves = self._buffer().read(collected["entries"], index, k)
+        start = self._problem.start(self._learner.initial_theta(), tf.constant([0, 0]))
+        stored = tf.nest.pack_sequence_as(start, leaves)
+        seed = self._task_seed(task, index)
+        for part in (_REPLAY, epoch, k):
+            seed = tf.random.experimental.stateless_fold_in(seed, part)
+        stored = stored._replace(state=self._learner.reseed(stored.state, seed))
+        inner_part, meta_part = task.replay or (task.support, task.query)
+        meta_batch = self._stored_batch(meta_part, index, k)
+        if self._replays_steps:
+            batch = self._stored_batch(inner_part, index, k)
+            look = self.objective.lookahead(self._problem, stored, phi, hyper, batch, meta_batch)
+        else:
+            look = self.objective.stored(self._problem, stored, phi, meta_batch)
+        loss = tf.cast(look.meta_loss, tf.float32)
+        return list(look.phi_gradient), list(look.hyper_gradient), loss
+
+    def _stored_batch(self, part: Any, index: tf.Tensor, k: tf.Tensor) -> Any:
+        """Returns the batch of one task and step, without copying the task's other steps."""
+        first = tf.nest.flatten(part[0])[0]
+        if len(first.shape) == self._input_rank + 2:
+            return tf.nest.map_structure(lambda t: tf.gather_nd(t, tf.stack([index, k])), part)
+        return tf.nest.map_structure(lambda t: tf.gather(t, index), part)
+
+    def _finish(self, collected: dict[str, Any], loss: tf.Tensor) -> dict[str, tf.Tensor]:
+        r"""Moves $\theta_0$ and reports."""
+        self._update_initialization(collected["initialization"])
+        self.meta_step.assign_add(1)
+        self._trackers["loss"].update_state(loss)
+        for name in self._task_metrics.names:
+            self._trackers[name].update_state(collected[name])
+        return self._logs()
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, serialised."""
+        return {
+            **super().get_config(),
+            "replay_batch_size": self.replay_batch_size,
+            "replay_epochs": self.replay_epochs,
+            "replay_storage": self.replay_storage,
+        }
+
+
+_REPLAY_ORDER = 3
+
+
+def _replica_id() -> tf.Tensor:
+    return tf.distribute.get_replica_context().replica_id_in_sync_group

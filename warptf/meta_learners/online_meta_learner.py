@@ -1,0 +1,184 @@
+"""Algorithm 1: warp parameters learned while tasks are being learned."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from warptf.adaptation import InnerState, InnerStep
+from warptf.initializations.initialization import Initialization
+from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
+from warptf.meta_learners.meta_learner import MetaLearner
+from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
+from warptf.objectives.objective import Objective
+from warptf.objectives.warp_grad import WarpGrad
+from warptf.tasks.task import Task
+
+Tensors = list[tf.Tensor]
+
+DEFAULT_OBJECTIVE = WarpGrad()
+
+
+class OnlineMetaLearner(MetaLearner):
+    r"""Algorithm 1: gathers the warp objective's gradient at every inner step, in one pass.
+
+    For each task of the meta-batch, from $\theta_0$: $K$ inner steps, each adding
+    $\nabla_\phi L(\phi; \theta_k)$ and the new part of $\nabla C(\theta_0)$; after all tasks
+    $\phi \leftarrow \phi - \beta g_\phi$ and $\theta_0 \leftarrow \theta_0 - \lambda \beta
+    g_{\theta_0}$. The gradients are means over tasks and, for $\phi$, over steps. Memory does not
+    grow with $K$ (except with `MAML()`, which differentiates the whole adaptation).
+
+    Args:
+        model: a built Keras model with task layers and, for an objective, warp layers.
+        inner_optimizer: the update rule of the inner loop.
+        inner_steps: $K$, the number of inner steps in training.
+        objective: what $\phi$ minimises; `WarpGrad()` by default, `None` to leave $\phi$ alone.
+        initialization: what $\theta_0$ minimises; `Fixed()` if `None`.
+        initialization_weight: $\lambda$ of Eq. 9. Defaults to 1.
+        evaluation_steps: inner steps in `evaluate` and `adapt`; `inner_steps` if `None`.
+        seed: an integer from which all random numbers derive. Defaults to 0.
+        **kwargs: `name` and other arguments of `keras.Model`.
+
+    Training tasks: `support` feeds the inner steps and `query` the meta loss; each with a step axis
+    (one mini-batch a step) or without (the whole set at every step).
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: a number out of range, or a model without task or warp variables.
+
+    Example:
+        >>> import keras, numpy as np, tensorflow as tf, warptf
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4),
+        ...     warptf.layers.WarpDense(4), keras.layers.Dense(1)])
+        >>> learner = warptf.OnlineMetaLearner(
+        ...     model, warptf.inner_optimizers.SGD(0.1), inner_steps=3)
+        >>> learner.compile(optimizer="adam", loss="mse")
+        >>> x, y = np.ones((4, 5, 2), "float32"), np.ones((4, 5, 1), "float32")
+        >>> tasks = tf.data.Dataset.from_tensors(warptf.tasks.Task((x, y), (x, y)))
+        >>> history = learner.fit(tasks, verbose=0)
+        >>> adapted = learner.adapt(x[0], y[0])
+        >>> adapted(x[0]).shape
+        TensorShape([5, 1])
+
+    Reference:
+        arXiv 1909.00025, algorithm 1.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        inner_optimizer: InnerOptimizer,
+        inner_steps: int,
+        objective: Objective | None = DEFAULT_OBJECTIVE,
+        initialization: Initialization | None = None,
+        initialization_weight: float = 1.0,
+        evaluation_steps: int | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            model,
+            inner_optimizer,
+            inner_steps,
+            objective=objective,
+            initialization=initialization,
+            initialization_weight=initialization_weight,
+            evaluation_steps=evaluation_steps,
+            seed=seed,
+            **kwargs,
+        )
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Runs one meta-step on a meta-batch of tasks."""
+        task = as_task(data)
+        theta, phi = self._learner.initial_theta(), self._learner.warp_values()
+        hyper = self.inner_optimizer.hyper_values()
+        names = self._task_metrics.names
+
+        def learn(one: Task, index: tf.Tensor) -> dict[str, Any]:
+            return self._learn_task(one, theta, phi, hyper, self._task_seed(task, index))
+
+        signature = {
+            "phi": [tf.TensorSpec(p.shape, p.dtype) for p in phi],
+            "hyper": [tf.TensorSpec(h.shape, h.dtype) for h in hyper],
+            "initialization": [
+                tf.TensorSpec(v.shape, v.dtype) for v in self.partition.task_variables
+            ],
+            "loss": tf.TensorSpec((), tf.float32),
+            **{name: tf.TensorSpec((), tf.float32) for name in names},
+        }
+        per_task = map_tasks(learn, task, signature, task_count(task))
+        for name, tracker in self._trackers.items():
+            tracker.update_state(per_task[name])
+        means = tf.nest.map_structure(lambda t: tf.reduce_mean(t, axis=0), per_task)
+        self._update_outer(means["phi"], means["hyper"])
+        self._update_initialization(means["initialization"])
+        self.meta_step.assign_add(1)
+        return self._logs()
+
+    def _learn_task(
+        self, task: Task, theta: Tensors, phi: Tensors, hyper: Tensors, seed: tf.Tensor
+    ) -> dict[str, Any]:
+        """Returns one task's gradients, averaged over steps, and its meta loss."""
+
+        def advance(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerStep, Any]:
+            batch = self._batch(task.support, k)
+            if self.objective is None:
+                return self._problem.step(inner, phi, hyper, batch), carry
+            return self._look_ahead(task, k, inner, phi, hyper, batch, carry)
+
+        zeros = tf.nest.map_structure(tf.zeros_like, (phi, hyper))
+        carry = () if self.objective is None else (*zeros, tf.zeros([], tf.float32))
+        learned = self._learn_initialization(task, theta, phi, seed, advance, carry)
+        final = learned.adapted.final
+        context = theta[len(self.partition.task_variables) :]
+        query = self._batch(task.query, tf.constant(self.inner_steps - 1))
+        # Without an objective along the steps, the loss to watch is the one after adaptation.
+        output = self._problem.loss([*final.theta, *context], phi, final.state, query)
+        metrics = self._task_metrics(query[1], output.predictions)
+        if self.objective is None:
+            phi_sum, hyper_sum = zeros
+            loss = tf.cast(output.loss, tf.float32)
+        else:
+            phi_sum, hyper_sum, loss = learned.adapted.rest
+            loss /= self.inner_steps
+        gradient = learned.gradient or [tf.zeros_like(t) for t in final.theta]
+        return {
+            "phi": [g / self.inner_steps for g in phi_sum],
+            "hyper": [g / self.inner_steps for g in hyper_sum],
+            "initialization": list(gradient),
+            "loss": loss,
+            **metrics,
+        }
+
+    def _look_ahead(
+        self,
+        task: Task,
+        k: tf.Tensor,
+        inner: InnerState,
+        phi: Tensors,
+        hyper: Tensors,
+        batch: Any,
+        carry: Any,
+    ) -> tuple[InnerStep, Any]:
+        """Takes an inner step and adds the objective's term to the sums."""
+        meta_batch = self._batch(task.query, k)
+        differentiates = self.initialization.differentiates_adaptation
+        if differentiates:
+            # theta_k is a constant for the warp objective, and phi one for the initialisation.
+            constant = tf.nest.map_structure(tf.stop_gradient, inner)
+            fixed = [tf.stop_gradient(p) for p in phi]
+            look = self.objective.lookahead(
+                self._problem, constant, fixed, hyper, batch, meta_batch
+            )
+            step = self._problem.step(inner, fixed, hyper, batch)
+        else:
+            look = self.objective.lookahead(self._problem, inner, phi, hyper, batch, meta_batch)
+            step = look.step
+        phi_sum, hyper_sum, loss_sum = carry
+        carry = (
+            [a + b for a, b in zip(phi_sum, look.phi_gradient, strict=True)],
+            [a + b for a, b in zip(hyper_sum, look.hyper_gradient, strict=True)],
+            loss_sum + tf.cast(look.meta_loss, tf.float32),
+        )
+        return step, carry

@@ -1,0 +1,53 @@
+"""The Keras optimizers of meta-training, each on its part of the variables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Part = tuple[keras.optimizers.Optimizer, Sequence[keras.Variable]]
+
+
+class OuterOptimizers:
+    r"""Moves $\phi$, $\theta_0$ and learned rates, each by its own Keras optimizer.
+
+    The optimizers are built here, on just their own variables: built by Keras on all of them, their
+    state would not fit when a saved meta-learner is loaded.
+
+    Args:
+        phi: optimizer and variables of the warp parameters.
+        initialization: those of the initialisation.
+        rates: those of the inner optimizer's learned values.
+    """
+
+    def __init__(self, phi: Part, initialization: Part, rates: Part) -> None:
+        self._phi, self._initialization, self._rates = phi, initialization, rates
+        for optimizer, variables in (phi, initialization, rates):
+            if not optimizer.built:
+                optimizer.build(list(variables))
+
+    def move_phi(self, gradients: Sequence[tf.Tensor]) -> None:
+        """Applies mean gradients to the warp parameters."""
+        _apply(*self._phi, gradients)
+
+    def move_initialization(self, gradients: Sequence[tf.Tensor]) -> None:
+        """Applies mean gradients to the initialisation."""
+        _apply(*self._initialization, gradients)
+
+    def move_rates(self, gradients: Sequence[tf.Tensor]) -> None:
+        """Applies mean gradients to the learned rates."""
+        _apply(*self._rates, gradients)
+
+
+def _apply(
+    optimizer: keras.optimizers.Optimizer,
+    variables: Sequence[keras.Variable],
+    gradients: Sequence[Any],
+) -> None:
+    if not variables:
+        return
+    # Keras sums over replicas; the gradients here are means over each replica's tasks.
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    scaled = [g / replicas for g in gradients] if replicas > 1 else list(gradients)
+    optimizer.apply(scaled, list(variables))

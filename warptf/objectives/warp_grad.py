@@ -1,0 +1,206 @@
+"""The WarpGrad objective."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from warptf.adaptation import Adaptation, Batch, InnerState, InnerStep
+from warptf.objectives.objective import Lookahead, Objective
+
+Tensors = list[tf.Tensor]
+
+SECOND_ORDER = ("exact", "finite_difference", "none")
+ZERO = tf.UnconnectedGradients.ZERO
+
+
+class WarpGrad(Objective):
+    r"""The warp meta-objective: one-step look-aheads along adaptation.
+
+    Exact, Eq. 7: $L(\phi) = \sum_\tau \sum_k L_{meta}(u(\theta_k, \nabla L_{task}(\theta_k; \phi));
+    \phi)$. Its gradient is the direct part $\partial_\phi L_{meta}$ at the stepped point plus, with
+    $v = \nabla_\theta L_{meta}$ there and $w = (\partial u / \partial g)^\top v$, the mixed
+    second-order part $\partial_\phi (\nabla_\theta L_{task}(\theta_k; \phi) \cdot w)$. $\theta_k$ is a
+    constant: nothing is backpropagated along the trajectory.
+
+    Approximate, Eq. 8: the stepped point is a constant too, and the mixed part is dropped.
+
+    Finite difference: the mixed part as $[\nabla_\phi L_{task}(\theta_k + \epsilon w) - \nabla_\phi
+    L_{task}(\theta_k)] / \epsilon$, from first derivatives only, so that it passes through layers
+    that have no second ones. $\epsilon$ is chosen for each term so that $\|\epsilon w\|$ is
+    `relative_step` times $1 + \|\theta_k\|$. It is good where the learner is smooth; kinks (ReLU,
+    max-pooling) spoil it locally.
+
+    Args:
+        second_order: `"exact"` (default), `"finite_difference"` or `"none"` (Eq. 8).
+        central: whether the difference is central, $[\nabla_\phi L(\theta + \epsilon w) -
+            \nabla_\phi L(\theta - \epsilon w)] / 2\epsilon$: one more gradient, error of second order.
+            Defaults to `False`.
+        relative_step: size of the difference's step, see above. Defaults to 1e-3.
+
+    Raises:
+        ValueError: an unknown mode or a step that is not positive.
+
+    Example:
+        >>> import warptf
+        >>> warptf.objectives.WarpGrad("none").second_order
+        'none'
+
+    Reference:
+        arXiv 1909.00025, equations 7 and 8.
+    """
+
+    def __init__(
+        self, second_order: str = "exact", central: bool = False, relative_step: float = 1e-3
+    ) -> None:
+        if second_order not in SECOND_ORDER:
+            raise ValueError(f"second_order must be one of {SECOND_ORDER}, got {second_order!r}.")
+        if not relative_step > 0:
+            raise ValueError(f"relative_step must be above 0, got {relative_step}.")
+        self.second_order = second_order
+        self.central = bool(central)
+        self.relative_step = float(relative_step)
+
+    @property
+    def replays_inner_step(self) -> bool:
+        r"""Whether a replay starts at $\theta_k$; Eq. 8 needs no more than the stored $\theta_{k+1}$."""
+        return self.second_order != "none"
+
+    def lookahead(
+        self,
+        problem: Adaptation,
+        inner: InnerState,
+        phi: Sequence[tf.Tensor],
+        hyper: Sequence[tf.Tensor],
+        batch: Batch,
+        meta_batch: Batch,
+    ) -> Lookahead:
+        """Takes the inner step and returns the term's value and gradients."""
+        phi = list(phi)
+        task_output, gradients, mixed_tape, phi_gradient = self._inner(problem, inner, phi, batch)
+        with tf.GradientTape(watch_accessed_variables=False) as update_tape:
+            update_tape.watch([gradients, list(hyper)])
+            theta, optimizer = problem.optimizer.update(
+                inner.theta, gradients, inner.optimizer, hyper
+            )
+        after = InnerState(list(theta), list(optimizer), task_output.state)
+        step = InnerStep(inner, after, task_output.loss, task_output.predictions, gradients)
+        meta_loss, v, direct = self._meta(problem, after, phi, meta_batch, bool(hyper))
+        if v is None:
+            return Lookahead(step, meta_loss, direct, [])
+        # w = (du/dg)^T v, and the same for the learned hyper-parameters.
+        w, hyper_gradient = update_tape.gradient(
+            theta, [gradients, list(hyper)], output_gradients=v, unconnected_gradients=ZERO
+        )
+        if self.second_order == "exact":
+            mixed = mixed_tape.gradient(
+                gradients, phi, output_gradients=w, unconnected_gradients=ZERO
+            )
+        elif self.second_order == "finite_difference":
+            mixed = self._difference(problem, inner, phi, batch, w, phi_gradient)
+        else:
+            return Lookahead(step, meta_loss, direct, hyper_gradient)
+        total = [d + m for d, m in zip(direct, mixed, strict=True)]
+        return Lookahead(step, meta_loss, total, hyper_gradient)
+
+    def stored(
+        self, problem: Adaptation, after: InnerState, phi: Sequence[tf.Tensor], meta_batch: Batch
+    ) -> Lookahead:
+        r"""Returns the term of Eq. 8 at a stored $\theta_{k+1}$, with no inner step.
+
+        Args:
+            problem: the inner problem.
+            after: the stored state at $k + 1$.
+            phi: warp parameters.
+            meta_batch: mini-batch for $L_{meta}$.
+        """
+        meta_loss, _, direct = self._meta(problem, after, list(phi), meta_batch, False)
+        return Lookahead(None, meta_loss, direct, [])
+
+    def _inner(
+        self, problem: Adaptation, inner: InnerState, phi: Tensors, batch: Batch
+    ) -> tuple[Any, Tensors, tf.GradientTape | None, Tensors]:
+        """Returns the task loss, its gradient, the tape of that gradient, and that for phi."""
+        needs_tape = self.second_order == "exact"
+        needs_phi = self.second_order == "finite_difference" and not self.central
+        if needs_tape:
+            with tf.GradientTape(watch_accessed_variables=False) as mixed_tape:
+                mixed_tape.watch(phi)
+                output, gradients, _ = _gradients(problem, inner.theta, inner, phi, batch, False)
+            return output, gradients, mixed_tape, []
+        output, gradients, phi_gradient = _gradients(
+            problem, inner.theta, inner, phi, batch, needs_phi
+        )
+        return output, gradients, None, phi_gradient
+
+    def _meta(
+        self, problem: Adaptation, after: InnerState, phi: Tensors, batch: Batch, hyper: bool
+    ) -> tuple[tf.Tensor, Tensors | None, Tensors]:
+        """Returns the meta loss at the stepped point, v where it is needed, and the direct part."""
+        needs_v = hyper or self.second_order != "none"
+        theta = [tf.stop_gradient(t) for t in after.theta]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([theta, phi] if needs_v else phi)
+            loss = problem.loss(theta, phi, after.state, batch).loss
+        if needs_v:
+            v, direct = tape.gradient(loss, [theta, phi], unconnected_gradients=ZERO)
+            return loss, v, direct
+        return loss, None, tape.gradient(loss, phi, unconnected_gradients=ZERO)
+
+    def _difference(
+        self,
+        problem: Adaptation,
+        inner: InnerState,
+        phi: Tensors,
+        batch: Batch,
+        w: Tensors,
+        phi_gradient: Tensors,
+    ) -> Tensors:
+        """Returns the finite-difference estimate of the mixed part along w."""
+        size = self.relative_step * (1.0 + tf.linalg.global_norm(inner.theta))
+        norm = tf.linalg.global_norm(w)
+        epsilon = tf.math.divide_no_nan(size, norm)
+
+        def at(scale: tf.Tensor) -> Tensors:
+            theta = [
+                t + tf.cast(scale, t.dtype) * d for t, d in zip(inner.theta, w, strict=True)
+            ]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(phi)
+                loss = problem.loss(theta, phi, inner.state, batch).loss
+            return tape.gradient(loss, phi, unconnected_gradients=ZERO)
+
+        width = 2.0 * epsilon if self.central else epsilon
+        behind = at(-epsilon) if self.central else phi_gradient
+        return [
+            tf.math.divide_no_nan(a - b, tf.cast(width, a.dtype))
+            for a, b in zip(at(epsilon), behind, strict=True)
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            "second_order": self.second_order,
+            "central": self.central,
+            "relative_step": self.relative_step,
+        }
+
+
+def _gradients(
+    problem: Adaptation,
+    theta: Tensors,
+    inner: InnerState,
+    phi: Tensors,
+    batch: Batch,
+    with_phi: bool,
+) -> tuple[Any, Tensors, Tensors]:
+    """Returns the task loss with its gradients in theta and, if asked for, in phi."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch([theta, phi] if with_phi else theta)
+        output = problem.loss(theta, phi, inner.state, batch)
+    if with_phi:
+        gradients, phi_gradient = tape.gradient(
+            output.loss, [theta, phi], unconnected_gradients=ZERO
+        )
+        return output, gradients, phi_gradient
+    return output, tape.gradient(output.loss, theta, unconnected_gradients=ZERO), []

@@ -1,0 +1,323 @@
+"""Which variable of a model is task, context, warp or state; and calling it with given values."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from warptf.layers.task_layer import TaskLayer
+from warptf.layers.warp_layer import WarpLayer
+
+TASK, CONTEXT, WARP = "task", "context", "warp"
+
+Tensors = list[tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Partition:
+    r"""The variables of a model by the part they play, each list in the model's own order.
+
+    Attributes:
+        task_variables: $\theta$, adapted by the inner loop from $\theta_0$.
+        context_variables: $c$, adapted too, always from zero.
+        warp_variables: $\phi$, frozen in adaptation.
+        state_variables: $s$, not trainable: batch-norm statistics, random state, frozen weights.
+    """
+
+    task_variables: tuple[keras.Variable, ...]
+    context_variables: tuple[keras.Variable, ...]
+    warp_variables: tuple[keras.Variable, ...]
+    state_variables: tuple[keras.Variable, ...]
+
+
+class LearnerOutput(NamedTuple):
+    """What a functional call of a learner returns.
+
+    Attributes:
+        predictions: the model's output, `[B, ...]`.
+        state: the new values of the state variables.
+        penalty: the sum of the losses that layers added (regularisers), or `None` without any.
+    """
+
+    predictions: Any
+    state: Tensors
+    penalty: tf.Tensor | None
+
+
+def partition(model: keras.Model) -> Partition:
+    """Sorts the variables of a model into task, context, warp and state variables.
+
+    A trainable variable belongs to the innermost declaration around it: a `warptf.WarpLayer`, a
+    `warptf.TaskLayer`, or a `warptf.designate`d layer; without one it is a task variable. A layer
+    that is shared between a warp layer and undeclared places is a warp layer.
+
+    Args:
+        model: a built Keras model.
+
+    Returns:
+        The `Partition`, in the order of `model.trainable_variables`.
+
+    Raises:
+        TypeError: `model` is no Keras model.
+        ValueError: the model is not built, or a layer is declared both warp and task.
+
+    Example:
+        >>> import keras, warptf
+        >>> model = keras.Sequential(
+        ...     [keras.Input((2,)), keras.layers.Dense(3), warptf.layers.WarpDense(3)])
+        >>> parts = warptf.partition(model)
+        >>> [v.path.split("/")[0] for v in parts.task_variables]
+        ['dense', 'dense']
+        >>> [tuple(v.shape) for v in parts.warp_variables]
+        [(3, 3), (3,)]
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model must be a keras.Model, got {type(model).__name__}.")
+    if not model.built:
+        raise ValueError(
+            f"model {model.name!r} is not built, so it has no variables to sort yet: call it on a "
+            "batch, or give it an Input, first."
+        )
+    declared = _declarations(model)
+    parts: dict[str, list[keras.Variable]] = {TASK: [], CONTEXT: [], WARP: []}
+    for variable in model.trainable_variables:
+        parts[_resolve(variable, declared)].append(variable)
+    return Partition(
+        tuple(parts[TASK]),
+        tuple(parts[CONTEXT]),
+        tuple(parts[WARP]),
+        tuple(model.non_trainable_variables),
+    )
+
+
+def iterate_layers(model: keras.layers.Layer, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields `(path, layer)` of all layers nested in `model`, outer before inner.
+
+    Args:
+        model: the layer or model to walk.
+        prefix: what the paths start with.
+    """
+    for layer in child_layers(model):
+        path = f"{prefix}{layer.name}"
+        yield path, layer
+        yield from iterate_layers(layer, f"{path}/")
+
+
+def child_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the layers directly in `layer`, input layers left out, in a reproducible order.
+
+    Args:
+        layer: the layer or model to look into.
+    """
+    return [child for child in layer._layers if not isinstance(child, keras.layers.InputLayer)]
+
+
+def _declarations(model: keras.Model) -> dict[int, set[str]]:
+    """Maps the id of each variable to the declarations that reach it."""
+    declared: dict[int, set[str]] = {}
+
+    def walk(layer: Any, inherited: str | None, overrides: dict[int, str]) -> None:
+        kind = overrides.get(id(layer)) or _own_declaration(layer) or inherited
+        # A designated model carries the declarations for the layers below it.
+        overrides = {**overrides, **getattr(layer, "designations", dict)()}
+        for variable in layer._trainable_variables:
+            kinds = declared.setdefault(id(variable), set())
+            if kind is not None:
+                kinds.add(kind)
+        for child in layer._layers:
+            walk(child, kind, overrides)
+
+    walk(model, None, {})
+    return declared
+
+
+def _own_declaration(layer: Any) -> str | None:
+    if isinstance(layer, WarpLayer):
+        return WARP
+    if isinstance(layer, TaskLayer):
+        return CONTEXT if layer.context else TASK
+    return None
+
+
+def _resolve(variable: keras.Variable, declared: dict[int, set[str]]) -> str:
+    kinds = declared.get(id(variable), set())
+    if len(kinds) > 1:
+        raise ValueError(
+            f"variable {variable.path!r} belongs to a shared layer that is declared both "
+            f"{' and '.join(sorted(kinds))}: declare it the same everywhere, or use two layers."
+        )
+    return next(iter(kinds), TASK)
+
+
+class FunctionalLearner:
+    r"""A Keras model as a pure function of $\theta$ (task and context), $\phi$ and the state.
+
+    Args:
+        model: a built Keras model. None of its variables is ever assigned here.
+
+    Raises:
+        ValueError: the model has no task variables to adapt.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self.partition = partition(model)
+        parts = self.partition
+        if not parts.task_variables and not parts.context_variables:
+            raise ValueError(
+                f"model {model.name!r} has no task variables, so adaptation could move nothing: "
+                "all its trainable layers are warp layers. Leave at least one layer undeclared."
+            )
+        theta = (*parts.task_variables, *parts.context_variables)
+        position = {id(v): i for i, v in enumerate((*theta, *parts.warp_variables))}
+        self._order = [position[id(v)] for v in model.trainable_variables]
+        self._resets = _state_resets(model)
+
+    @property
+    def theta_variables(self) -> tuple[keras.Variable, ...]:
+        """Task variables, then context variables: what the inner loop moves."""
+        return (*self.partition.task_variables, *self.partition.context_variables)
+
+    def initial_theta(self) -> Tensors:
+        r"""Returns $\theta_0$: the task variables' values, and zeros for the context."""
+        task = [tf.convert_to_tensor(v.value) for v in self.partition.task_variables]
+        return task + [tf.zeros(v.shape, v.dtype) for v in self.partition.context_variables]
+
+    def warp_values(self) -> Tensors:
+        r"""Returns the values of $\phi$."""
+        return [tf.convert_to_tensor(v.value) for v in self.partition.warp_variables]
+
+    def initial_state(self, seed: tf.Tensor) -> Tensors:
+        """Returns the state in which adaptation to a task starts.
+
+        Args:
+            seed: two integers, different for each task; random state derives from it.
+        """
+        state = []
+        for index, variable in enumerate(self.partition.state_variables):
+            reset = self._resets.get(id(variable))
+            if reset is None:
+                state.append(tf.convert_to_tensor(variable.value))
+            elif reset is RANDOM_STATE:
+                folded = tf.random.experimental.stateless_fold_in(seed, index)
+                state.append(tf.cast(folded, variable.dtype))
+            else:
+                state.append(tf.convert_to_tensor(reset(variable.shape, variable.dtype)))
+        return state
+
+    def reseed(self, state: Sequence[tf.Tensor], seed: tf.Tensor) -> Tensors:
+        """Returns `state` with its random part derived anew from `seed`."""
+        fresh = self.initial_state(seed)
+        return [
+            new if self._resets.get(id(variable)) is RANDOM_STATE else old
+            for variable, old, new in zip(self.partition.state_variables, state, fresh, strict=True)
+        ]
+
+    def __call__(
+        self,
+        theta: Sequence[tf.Tensor],
+        phi: Sequence[tf.Tensor],
+        state: Sequence[tf.Tensor],
+        inputs: Any,
+        training: bool,
+    ) -> LearnerOutput:
+        """Calls the model with the given values in place of its variables.
+
+        Args:
+            theta: values of `theta_variables`.
+            phi: values of the warp variables.
+            state: values of the state variables.
+            inputs: the model's input, `[B, ...]`.
+            training: whether to call the model in training mode.
+        """
+        values = (*theta, *phi)
+        model = self.model
+        mapping = [
+            *zip(model.trainable_variables, (values[i] for i in self._order), strict=True),
+            *zip(self.partition.state_variables, state, strict=True),
+        ]
+        # `Layer.stateless_call` runs `call` without the context through which nested layers learn
+        # of `training`; a full call in the same scope serves subclassed models as well.
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+            predictions = model(inputs, training=training)
+            losses = model.losses
+        new_state = [scope.get_current_value(v) for v in self.partition.state_variables]
+        penalty = tf.add_n([tf.convert_to_tensor(loss) for loss in losses]) if losses else None
+        return LearnerOutput(predictions, new_state, penalty)
+
+
+RANDOM_STATE = object()
+
+
+def _state_resets(model: keras.Model) -> dict[int, Any]:
+    """Maps the id of each state variable that a new task resets to how it is reset."""
+    resets: dict[int, Any] = {}
+    for layer in (model, *(layer for _, layer in iterate_layers(model))):
+        for generator in layer._seed_generators:
+            resets[id(generator.state)] = RANDOM_STATE
+        # A frozen batch norm runs in inference mode and keeps the statistics it came with.
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            resets[id(layer.moving_mean)] = layer.moving_mean_initializer
+            resets[id(layer.moving_variance)] = layer.moving_variance_initializer
+    return resets
+
+
+def input_spec(model: keras.Model) -> tf.TensorSpec:
+    """Returns shape and type of a model's (first) input, `[None, ...]`.
+
+    Args:
+        model: a built Keras model.
+
+    Raises:
+        ValueError: the model does not know the shape of its input.
+    """
+    inputs = getattr(model, "inputs", None)
+    if inputs:
+        return tf.TensorSpec((None, *inputs[0].shape[1:]), inputs[0].dtype)
+    # A subclassed model remembers the shapes that it was built with.
+    shapes = tf.nest.flatten((model._build_shapes_dict or {}))
+    known = [i for i, size in enumerate(shapes) if size is None]
+    if not known:
+        raise ValueError(
+            f"model {model.name!r} does not know the shape of its input: call it on a batch first."
+        )
+    end = known[1] if len(known) > 1 else len(shapes)
+    return tf.TensorSpec((None, *shapes[1:end]), model.input_dtype)
+
+
+def output_spec(model: keras.Model) -> tf.TensorSpec:
+    """Returns shape and type of a model's (first) output, `[None, ...]`.
+
+    Args:
+        model: a built Keras model.
+    """
+    outputs = getattr(model, "outputs", None)
+    if not outputs:
+        spec = input_spec(model)
+        made = model.compute_output_spec(keras.KerasTensor(spec.shape, spec.dtype.name))
+        outputs = tf.nest.flatten(made)
+    return tf.TensorSpec((None, *outputs[0].shape[1:]), outputs[0].dtype)
+
+
+def variables_of_layer(model: keras.Model, path: str | None = None) -> list[keras.Variable]:
+    """Returns the trainable variables of one layer of a model.
+
+    Args:
+        model: a built Keras model.
+        path: the layer's path in the model, its name for a direct child; the last layer that has
+            trainable variables if `None`.
+
+    Raises:
+        ValueError: there is no such layer.
+    """
+    layers = {p: layer for p, layer in iterate_layers(model) if layer.trainable_variables}
+    if path is None and layers:
+        path = list(layers)[-1]
+    if path not in layers:
+        raise ValueError(
+            f"model {model.name!r} has no layer {path!r} with trainable variables; it has "
+            f"{sorted(layers)}."
+        )
+    return layers[path].trainable_variables

@@ -1,0 +1,113 @@
+"""Figures of the experiments, each written to an image file."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def learning_curves(curves: Mapping[int, Sequence[float]], path: str | os.PathLike[str]) -> None:
+    """Draws the training accuracy over adaptation steps, one line per stage of meta-training.
+
+    Args:
+        curves: For each number of meta-steps done, the accuracy at each of the K adaptation steps,
+            the mean over held-out tasks.
+        path: The image file to write; its suffix gives the format.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "curves.png"
+    >>> learning_curves({0: [0.05, 0.2, 0.4], 10: [0.1, 0.5, 0.8]}, path)
+    >>> path.exists()
+    True
+    """
+    import matplotlib
+
+    figure, axes = _figure()
+    colors = matplotlib.colormaps["viridis"]
+    for rank, step in enumerate(sorted(curves)):
+        label = "before meta-training" if step == 0 else f"after {step} meta-steps"
+        color = colors(rank / max(len(curves) - 1, 1))
+        axes.plot(range(1, len(curves[step]) + 1), curves[step], color=color, label=label)
+    axes.set(
+        xlabel="adaptation step",
+        ylabel="training accuracy",
+        title="Held-out tasks",
+        ylim=(0, 1),
+    )
+    if curves:
+        axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _write(figure, path)
+
+
+def meta_training(
+    steps: Sequence[int],
+    losses: Sequence[float],
+    path: str | os.PathLike[str],
+    *,
+    ylabel: str = "loss",
+) -> None:
+    """Draws a figure of meta-training over meta-steps.
+
+    Args:
+        steps: Numbers of meta-steps.
+        losses: The figure at each of them.
+        path: The image file to write; its suffix gives the format.
+        ylabel: What the figure is.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "loss.png"
+    >>> meta_training([5, 10], [2.9, 2.4], path)
+    >>> path.exists()
+    True
+    """
+    figure, axes = _figure()
+    axes.plot(steps, losses, marker="." if len(steps) < 30 else "")
+    axes.set(xlabel="meta-step", ylabel=ylabel, title="Meta-training")
+    _write(figure, path)
+
+
+def means_with_deviations(
+    means: Mapping[str, float],
+    deviations: Mapping[str, float],
+    path: str | os.PathLike[str],
+    *,
+    xlabel: str = "accuracy",
+) -> None:
+    """Draws one bar per group with its standard deviation, the first group on top.
+
+    Args:
+        means: The mean of each group.
+        deviations: The standard deviation of each group, by the same names.
+        path: The image file to write; its suffix gives the format.
+        xlabel: What the means are of.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "bars.png"
+    >>> means_with_deviations({"leap": 0.6, "none": 0.4}, {"leap": 0.02, "none": 0.05}, path)
+    >>> path.exists()
+    True
+    """
+    figure, axes = _figure()
+    names = list(means)
+    axes.barh(names, [means[name] for name in names], xerr=[deviations[name] for name in names])
+    axes.invert_yaxis()
+    axes.set(xlabel=xlabel)
+    _write(figure, path)
+
+
+def _figure() -> tuple[Any, Any]:
+    """Returns a figure of its own, with one pair of axes and no window."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _write(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Writes a figure whole or not at all."""
+    path = Path(path)
+    aside = path.with_name("writing-" + path.name)
+    figure.savefig(aside, dpi=150)
+    os.replace(aside, path)

@@ -1,0 +1,127 @@
+"""Which characters make up each group of glyphs.
+
+Listed are those that the bundled fonts draw in at least two faces, and that look like no other one
+of their group in any face, upright or turned. Groups of which less than 20 such characters remain,
+such as arrows and box drawings, aren't listed, nor are those that lose half of their characters.
+"""
+
+_RANGES = {
+    "Latin capitals": "0041-004E 0050 0052-0055 0058-005A",
+    "Latin small": "0061-0064 0066-0067 006A-006F 0072-0074 0076-007A",
+    "Greek small": "03B1-03C0 03C2 03C4 03C6-03C7 03D5-03D6 03F0-03F1",
+    "Greek archaic and Coptic": (
+        "03D0 03D2-03D8 03DA 03DC-03E2 03E4 03E6-03E8 03EA 03EC 03EE 03F0-03F1 03F3 03F5 03F7-03FB"
+    ),
+    "Cyrillic capitals": (
+        "0410-0411 0413-0414 0416-0418 041A-041C 041E 0420-0428 042A-042B 042E-042F"
+    ),
+    "Cyrillic small": "0430-0434 0436-043C 043E 0440-0445 0447-0448 044A-044B 044E",
+    "Cyrillic extended capitals": (
+        "048A 048C 048E 0490 0492 0494 0496 0498 049A 049C 04A0 04A2 04A4 04A6 04A8 04AA 04AC "
+        "04AE 04B2 04B4 04B8 04BC 04C0-04C1 04C5 04C7 04CB 04CD 04D0 04D4 04D8 04DA"
+    ),
+    "Cyrillic extended small": (
+        "048B 048D 048F 0491 0493 0495 0497 0499 049B 049D 049F 04A1 04A5 04A7 04A9 04AB 04AD "
+        "04AF 04B3 04B5 04B7 04B9 04BB 04BD 04BF 04C2 04C6 04C8 04CA 04CE-04CF 04D1"
+    ),
+    "Cyrillic Supplement": (
+        "0500 0502 0504 0506 0508 050A 050C 050E 0510 0512 0514 0516-051C 051E 0520 0522 0524"
+    ),
+    "Armenian capitals": "0531-0539 053B-0541 0543 0545 054A-054C 054F-0550 0552-0556",
+    "Armenian small": "0561-0563 0565 0567-056F 0571 0573-057B 0581-0583 0585-0587",
+    "Georgian Mkhedruli": "10D0-10D4 10D7 10D9-10DA 10DC-10DD 10DF-10E8 10EA 10ED 10EF-10F6",
+    "Georgian Asomtavruli": (
+        "10A0-10A1 10A3-10B0 10B2 10B4-10B5 10B8 10BA-10BD 10BF 10C1-10C2 10C4-10C5"
+    ),
+    "Georgian Nuskhuri": "2D00-2D09 2D0B 2D0E-2D0F 2D13 2D15 2D18-2D1D 2D1F 2D21 2D24-2D25",
+    "Hebrew": "05D0-05D4 05D6 05D8-05DC 05DE-05DF 05E2-05EA",
+    "Hebrew pointed": (
+        "FB1D FB1F-FB28 FB2A FB2E FB30-FB36 FB38-FB3C FB3E FB43-FB44 FB46-FB48 FB4A"
+    ),
+    "Arabic": "0621-0622 0624 0626 0628-062A 062C 062F-0630 0632-0633 0636-0637 0639 0640-0649",
+    "Arabic extended": (
+        "0674 0679-067A 067C 0680-0681 0683 0688-068A 068C 068E 0690-0695 0697 069A 069D "
+        "069F-06A1 06A6-06A7 06A9-06AC 06AE 06B0"
+    ),
+    "Arabic final forms": (
+        "FE82 FE86 FE88 FE8A FE90 FE94 FE9A FE9E FEAA FEAE FEB6 FEBA FEC2 FECA FED2 FED6 FEDA "
+        "FEDE FEE2 FEE6 FEEA FEEE FEF0 FEF6 FEFA FEFC"
+    ),
+    "N'Ko": "07C0-07CE 07D0-07DE 07E0 07E2",
+    "Tifinagh": "2D30 2D32-2D33 2D35-2D37 2D39 2D3B-2D3F 2D41-2D46 2D48-2D50 2D52-2D55 2D58",
+    "Lao": (
+        "0E81-0E82 0E87-0E88 0E8A 0E8D 0E95-0E97 0E99 0E9B-0E9E 0EA5 0EAA 0EAD 0EAF-0EB0 "
+        "0EB2-0EB3 0EBD 0EC1-0EC4 0ED0-0ED1 0ED3-0ED6"
+    ),
+    "Lisu": (
+        "A4D0-A4D1 A4D3-A4D4 A4D6-A4D7 A4D9-A4DA A4DC-A4DD A4DF-A4E3 A4E5 A4E7 A4EA-A4EC A4EE "
+        "A4F0 A4F2 A4F4"
+    ),
+    "Ogham": "1681-1685 168B-169A",
+    "Old Italic": "10300 10302-10307 10309-10312 10314-1031D 10321 10323",
+    "Phonetic letters": (
+        "0250-0251 0253-0258 025A-025B 025D 025F-0260 0263-0264 0267-0269 026B 026D-0270 "
+        "0273-0274 0276-027B 027F"
+    ),
+    "Phonetic small capitals": (
+        "1D00-1D04 1D08-1D0F 1D14-1D15 1D18-1D1C 1D1E-1D1F 1D21-1D26 1D2A-1D2B"
+    ),
+    "Latin Extended-A capitals": (
+        "0100 0104 0106 010E 0110 0112 0118 011C 0122 0124 0126 0128 0130 0132 0134 0136 0139 "
+        "013B 013D 013F 0141 0143 0152 0154 0156 015A 0162 0164 0166 0168 0172 0174"
+    ),
+    "Latin Extended-A small": (
+        "0101 0105 0107 0109 010F 0113 0119 011D 0125 0127 0129 012F 0131 0133 0135 0137-0138 "
+        "013E 0140 0144 0149 014B 014D 0153 0155 0157 0159 015B 015D 0163 0165 0167"
+    ),
+    "Latin Extended-B capitals": (
+        "0181-0182 0184 0186 018A-018B 018F-0191 0193-0194 0196 0198 019C-019D 019F-01A0 01A2 "
+        "01A4 01A6-01A7 01A9 01AC 01AE-01AF 01B2-01B3 01B5 01B7-01B8 021C 021E"
+    ),
+    "Latin Extended-B small": (
+        "0183 0185 0188 018C 0192 0195 0199-019B 019E 01A1 01A3 01A5 01A8 01AA-01AB 01AD 01B0 "
+        "01B4 01B6 01B9-01BA 01BD-01BF 021D 021F 0221 0223 0225 0227 022B"
+    ),
+    "Latin Extended-C and D capitals": (
+        "2C60 2C63-2C64 2C67 2C69 2C6B 2C6D-2C6F 2C72 2C75 2C7E-2C7F A722 A724 A726 A728 A72A "
+        "A72C A72E A732 A734 A736 A738 A73C A73E A740 A746 A74A A74E A750 A752"
+    ),
+    "Latin Extended-C and D small": (
+        "2C61 2C65-2C66 2C68 2C6A 2C6C 2C71 2C73-2C74 2C76-2C77 2C79-2C7B A723 A725 A727 A729 "
+        "A72B A72D A72F-A731 A735 A737 A739 A73D A73F A741 A747 A749 A751"
+    ),
+    "Letterlike symbols": "2100-2105 2107-2109 210B-210E 2110-2122",
+    "Number forms": ("2150 2152-2154 2158-215A 215E-2169 216B-216F 2176-2178 217A-217B 217E-2180"),
+    "Currency signs": "0024 00A4-00A5 0192 20A0-20B5 20B8-20BA 20BD",
+    "Mathematical operators I": (
+        "2200-2203 2205-2206 2208-2209 220E-220F 2211 2213-2215 2217-2218 221A-221B 221D-2222 "
+        "2224-2225 2229 222B-222C 222E-2230"
+    ),
+    "Mathematical operators II": (
+        "2240-2241 2244 2246-224A 224D-2254 2256-225A 225D 225F 2263-2267 226A 226C-226D 226F"
+    ),
+    "Mathematical operators III": (
+        "2290-2292 2295 229D-229E 22A0 22A2 22A6-22B0 22B3-22B6 22B8-22BB 22BD-22BE"
+    ),
+    "Mathematical operators IV": (
+        "22C0 22C2 22C4-22C9 22CB 22CD-22CE 22D0 22D4-22D5 22D8 22DA-22E2 22E4-22E7 22EA 22EC-22EE"
+    ),
+    "Technical symbols": (
+        "2301-2303 2305-2307 230C 2310-2315 2318-2319 2322 2324-2329 232C 2335-233D"
+    ),
+    "Miscellaneous symbols I": "2600-2601 2603-260A 260C-2616 2618-261A 261C 261E 2620-2625",
+    "Miscellaneous symbols II": "263C-263D 263F-2640 2643-2659 265C-2660",
+    "Miscellaneous symbols III": (
+        "2670 2672-2673 267A-2680 2684 2686-2688 268A-268C 268F-269C 269E"
+    ),
+    "Dingbats": "2701-2704 2706-2709 270C-270E 2711 2713-2719 271D-2721 2725 2727",
+}
+
+
+def _code_points(ranges: str) -> tuple[int, ...]:
+    spans = [[int(end, 16) for end in span.split("-")] for span in ranges.split()]
+    return tuple(code for span in spans for code in range(span[0], span[-1] + 1))
+
+
+GLYPH_GROUPS = {name: _code_points(ranges) for name, ranges in _RANGES.items()}
+"""The code points of each group, at least 20."""
