@@ -3,6 +3,12 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import tensorflow as tf
+
+# Two devices, so that strategies can be tested; it must be said before TensorFlow starts.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
 
 hypothesis.settings.register_profile("warptf", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("warptf")

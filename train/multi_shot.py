@@ -154,7 +154,9 @@ def _validation_figures(scores: dict[str, np.ndarray]) -> dict[str, Any]:
         "loss": float(np.mean(scores["loss"])),
         "accuracy": float(np.mean(scores["accuracy"])),
         "auc": float(area_under_curve(scores["support_accuracy"]).mean()),
-        "learning_curve": np.mean(scores["support_accuracy"], axis=0, dtype="float64").round(6).tolist(),
+        "learning_curve": np.mean(scores["support_accuracy"], axis=0, dtype="float64")
+        .round(6)
+        .tolist(),
     }
 
 

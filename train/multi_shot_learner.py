@@ -1,5 +1,6 @@
 """The learners of the multi-shot experiment, one for each method."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -68,13 +69,14 @@ def _meta_learner(config: MultiShotConfig, model: keras.Model) -> Any:
         )
     if config.meta_learner == "finetune":
         return warptf.MultiHeadFinetuning(num_tasks=config.train_alphabets, **common)
-    initialization = {
+    makers: dict[str, Callable[[], Any]] = {
         "leap": initializations.Leap,
         "reptile": initializations.Reptile,
         "fomaml": lambda: initializations.MAML(first_order=True),
         "maml": initializations.MAML,
         "none": initializations.Fixed,
-    }[config.meta_learner]()
+    }
+    initialization = makers[config.meta_learner]()
     return warptf.OnlineMetaLearner(objective=None, initialization=initialization, **common)
 
 

@@ -1,6 +1,6 @@
 """Warped Gradient Descent for TensorFlow and Keras."""
 
-from warptf import inner_optimizers, initializations, layers, models, objectives, tasks
+from warptf import inner_optimizers, initializations, layers, metrics, models, objectives, tasks
 from warptf.architecture import DesignatedModel, designate, interleave
 from warptf.layers.task_layer import TaskLayer
 from warptf.layers.warp_layer import WarpLayer
@@ -29,6 +29,7 @@ __all__ = [
     "inner_optimizers",
     "interleave",
     "layers",
+    "metrics",
     "models",
     "objectives",
     "partition",

@@ -112,9 +112,7 @@ class Adaptation:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inner.theta)
             output = self.loss(inner.theta, phi, inner.state, batch)
-        gradients = tape.gradient(
-            output.loss, inner.theta, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
+        gradients = dense_gradient(tape, output.loss, inner.theta)
         theta, optimizer = self.optimizer.update(inner.theta, gradients, inner.optimizer, hyper)
         after = InnerState(list(theta), list(optimizer), output.state)
         return InnerStep(inner, after, output.loss, output.predictions, gradients)
@@ -150,6 +148,29 @@ class Adaptation:
             maximum_iterations=steps if isinstance(steps, int) else None,
         )
         return inner, carry
+
+
+def dense_gradient(
+    tape: tf.GradientTape, target: Any, sources: Any, output_gradients: Any = None
+) -> Any:
+    """Returns a tape's gradient with a dense tensor for every source.
+
+    A source that the target does not depend on has a gradient of zeros; the sparse gradient of an
+    embedding is made dense, for update rules compute with it and loops carry it.
+
+    Args:
+        tape: what recorded the computation.
+        target: a tensor or a structure of tensors.
+        sources: a structure of tensors that the tape watches.
+        output_gradients: what multiplies the targets from the left; ones if `None`.
+    """
+    gradients = tape.gradient(
+        target,
+        sources,
+        output_gradients=output_gradients,
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    return tf.nest.map_structure(tf.convert_to_tensor, gradients)
 
 
 def take_step(batches: Any, k: tf.Tensor, has_step_axis: bool) -> Any:

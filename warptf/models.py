@@ -5,7 +5,9 @@ from typing import Any
 
 import keras
 
+from warptf.layers.batch_normalization import BatchNormalization
 from warptf.layers.initializers import derive_seed
+from warptf.layers.max_pooling2d import MaxPooling2D
 from warptf.layers.validation import positive_integer
 from warptf.layers.warp_conv2d import WarpConv2D
 from warptf.layers.warp_layer import WarpLayer
@@ -116,8 +118,8 @@ def _block(x: Any, filters: int, block: int, seed: int) -> Any:
         kernel_initializer=_initializer(seed),
         name=f"conv_{block}",
     )(x)
-    x = keras.layers.MaxPooling2D(2, data_format="channels_last", name=f"pool_{block}")(x)
-    x = keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"norm_{block}")(x)
+    x = MaxPooling2D(2, data_format="channels_last", name=f"pool_{block}")(x)
+    x = BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"norm_{block}")(x)
     return keras.layers.ReLU(name=f"relu_{block}")(x)
 
 

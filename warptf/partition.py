@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from warptf.layers.moments import twice_differentiable_moments
 from warptf.layers.task_layer import TaskLayer
 from warptf.layers.warp_layer import WarpLayer
 
@@ -68,8 +69,8 @@ def partition(model: keras.Model) -> Partition:
         >>> model = keras.Sequential(
         ...     [keras.Input((2,)), keras.layers.Dense(3), warptf.layers.WarpDense(3)])
         >>> parts = warptf.partition(model)
-        >>> [v.path.split("/")[0] for v in parts.task_variables]
-        ['dense', 'dense']
+        >>> [v.name for v in parts.task_variables]
+        ['kernel', 'bias']
         >>> [tuple(v.shape) for v in parts.warp_variables]
         [(3, 3), (3,)]
     """
@@ -240,7 +241,8 @@ class FunctionalLearner:
         ]
         # `Layer.stateless_call` runs `call` without the context through which nested layers learn
         # of `training`; a full call in the same scope serves subclassed models as well.
-        with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+        stateless = keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+        with stateless as scope, twice_differentiable_moments():
             predictions = model(inputs, training=training)
             losses = model.losses
         new_state = [scope.get_current_value(v) for v in self.partition.state_variables]

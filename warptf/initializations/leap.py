@@ -76,17 +76,17 @@ class Leap(Initialization):
         """Adapts and returns the gradient of the path's length or energy."""
         zeros = [tf.zeros_like(t) for t in theta]
         # No step precedes the first: with zero moves and gradients its term vanishes.
-        start = LeapCarry(zeros, tf.zeros([], tf.float32), zeros, zeros)
+        start = LeapCarry(zeros, tf.zeros([], _length_type(theta)), zeros, zeros)
         adapted = adapt(theta, self._observe, start)
         carry = adapted.observed
         if self.include_loss:
-            last_loss = tf.cast(task_loss(adapted.final), tf.float32)
+            last_loss = tf.cast(task_loss(adapted.final), carry.loss.dtype)
         else:
             last_loss = carry.loss
         return InitializationStep(self._add_term(carry, last_loss), adapted)
 
     def _observe(self, carry: LeapCarry, step: InnerStep) -> LeapCarry:
-        loss = tf.cast(step.loss, tf.float32)
+        loss = tf.cast(step.loss, carry.loss.dtype)
         move = [b - a for a, b in zip(step.before.theta, step.after.theta, strict=True)]
         return LeapCarry(self._add_term(carry, loss), loss, list(step.gradients), move)
 
@@ -95,7 +95,7 @@ class Leap(Initialization):
         change = loss - carry.loss if self.include_loss else tf.zeros_like(loss)
         scale = tf.ones_like(loss)
         if self.length:
-            squares = [tf.reduce_sum(tf.square(tf.cast(m, tf.float32))) for m in carry.move]
+            squares = [tf.reduce_sum(tf.square(tf.cast(m, loss.dtype))) for m in carry.move]
             scale = tf.math.divide_no_nan(scale, tf.sqrt(tf.add_n([*squares, tf.square(change)])))
         if self.stabilizer:
             change = -tf.abs(change)
@@ -111,3 +111,8 @@ class Leap(Initialization):
             "include_loss": self.include_loss,
             "stabilizer": self.stabilizer,
         }
+
+
+def _length_type(theta: Tensors) -> tf.DType:
+    """Returns the type that lengths are computed in: single precision at least."""
+    return tf.float64 if any(t.dtype == tf.float64 for t in theta) else tf.float32

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from warptf.adaptation import InnerState
+from warptf.adaptation import InnerState, dense_gradient
 from warptf.initializations.initialization import (
     AdaptFunction,
     Initialization,
@@ -62,10 +62,7 @@ class MAML(Initialization):
                 tape.watch(source)
                 adapted = adapt(source, observe_nothing, ())
                 loss = meta_loss(adapted.final)
-        gradient = tape.gradient(
-            loss, source, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        return InitializationStep(gradient, adapted)
+        return InitializationStep(dense_gradient(tape, loss, source), adapted)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

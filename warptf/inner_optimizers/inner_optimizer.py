@@ -1,5 +1,6 @@
 """The base class of inner optimizers."""
 
+import numbers
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -87,9 +88,11 @@ def check_rate(name: str, value: float, below: float = float("inf")) -> float:
         below: the bound it must stay under.
 
     Raises:
-        ValueError: it does not.
+        TypeError: it is no number.
+        ValueError: it is out of range, infinite or NaN.
     """
-    value = float(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number in [0, {below}), got {value!r}.")
     if not 0.0 <= value < below:
         raise ValueError(f"{name} must be a number in [0, {below}), got {value}.")
-    return value
+    return float(value)

@@ -110,6 +110,11 @@ class LearnedSGD(InnerOptimizer):
         hyper: Sequence[tf.Tensor],
     ) -> InnerUpdate:
         """Returns the step with the rates and momenta in `hyper`."""
+        if not self.built:
+            raise ValueError(
+                f"{self.name!r} has no rates yet: call build_for() on the variables to adapt, as a "
+                "meta-learner does with its own."
+            )
         count = len(self._rates)
         rates = [hyper[group] for group in self._group_of]
         if self.learn_momentum:

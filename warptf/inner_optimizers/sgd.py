@@ -34,17 +34,22 @@ def sgd_update(
         momenta: $\mu$, one per parameter, or `None` for plain descent.
         nesterov: whether to look ahead along the velocity.
     """
-    steps = [-tf.cast(a, g.dtype) * g for a, g in zip(rates, gradients, strict=True)]
+    steps = [-_as(a, g.dtype) * g for a, g in zip(rates, gradients, strict=True)]
     if momenta is None:
         moved = [t + step for t, step in zip(theta, steps, strict=True)]
         return InnerUpdate(moved, list(velocity))
-    mus = [tf.cast(mu, t.dtype) for mu, t in zip(momenta, theta, strict=True)]
+    mus = [_as(mu, t.dtype) for mu, t in zip(momenta, theta, strict=True)]
     new = [mu * m + step for mu, m, step in zip(mus, velocity, steps, strict=True)]
     if nesterov:
         moves = [mu * m + step for mu, m, step in zip(mus, new, steps, strict=True)]
     else:
         moves = new
     return InnerUpdate([t + move for t, move in zip(theta, moves, strict=True)], new)
+
+
+def _as(value: Any, dtype: tf.DType) -> tf.Tensor:
+    """Returns a number or a tensor in a type; `tf.cast` would round numbers to single precision."""
+    return tf.cast(value, dtype) if tf.is_tensor(value) else tf.constant(value, dtype)
 
 
 class SGD(InnerOptimizer):

@@ -1,6 +1,8 @@
-"""Warp layers, and the task layers that may be nested in them."""
+"""Warp layers, the task layers nested in them, and layers with fast exact second derivatives."""
 
+from warptf.layers.batch_normalization import BatchNormalization
 from warptf.layers.film_task_embedding import FiLMTaskEmbedding
+from warptf.layers.max_pooling2d import MaxPooling2D
 from warptf.layers.task_layer import TaskLayer
 from warptf.layers.warp import Warp
 from warptf.layers.warp_conv2d import WarpConv2D
@@ -12,7 +14,9 @@ from warptf.layers.warp_residual_dense import WarpResidualDense
 from warptf.layers.warp_scale import WarpScale
 
 __all__ = [
+    "BatchNormalization",
     "FiLMTaskEmbedding",
+    "MaxPooling2D",
     "TaskLayer",
     "Warp",
     "WarpConv2D",

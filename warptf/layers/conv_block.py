@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from warptf.layers.batch_normalization import BatchNormalization
 from warptf.layers.initializers import fork
 
 
@@ -58,9 +59,9 @@ class ConvBlock(keras.layers.Layer):
         norm = {"momentum": momentum, "epsilon": epsilon, "dtype": self.dtype_policy}
         self.input_norm = self.output_norm = None
         if batch_normalization:
-            self.input_norm = keras.layers.BatchNormalization(name="input_norm", **norm)
+            self.input_norm = BatchNormalization(name="input_norm", **norm)
         if batch_normalization and residual:
-            self.output_norm = keras.layers.BatchNormalization(name="output_norm", **norm)
+            self.output_norm = BatchNormalization(name="output_norm", **norm)
 
     def _convolution_settings(self, index: int) -> dict[str, Any]:
         return {

@@ -28,13 +28,23 @@ class CrossReplicaMetaLearner(MetaLearner):
             # XLA compiles no iterators; the meta-step alone is what it shall compile.
             step = tf.function(step, jit_compile=True, autograph=False)
 
+        def one_step(iterator: Any) -> Any:
+            return step(next(iterator))
+
+        if not self.run_eagerly:
+            one_step = tf.function(one_step, autograph=False)
+
         def meta_steps(iterator: Any) -> Any:
-            logs = {}
-            for _ in range(self.steps_per_execution):
-                logs = step(next(iterator))
+            logs = one_step(iterator)
+            for _ in range(self.steps_per_execution - 1):
+                # The data may end within an execution, after steps that were taken.
+                try:
+                    logs = one_step(iterator)
+                except (StopIteration, tf.errors.OutOfRangeError):
+                    break
             return logs
 
-        self.train_function = meta_steps if self.run_eagerly else tf.function(meta_steps, autograph=False)
+        self.train_function = meta_steps
         return self.train_function
 
     def _report(self, logs: Any) -> dict[str, tf.Tensor]:

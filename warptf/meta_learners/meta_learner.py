@@ -21,12 +21,11 @@ from warptf.meta_learners.copying import copy_model
 from warptf.meta_learners.outer_optimizers import OuterOptimizers
 from warptf.meta_learners.task_axes import (
     as_task,
-    check_task,
-    check_values,
     has_step_axis,
     map_tasks,
     task_count,
 )
+from warptf.meta_learners.task_checks import check_support, check_task, check_values
 from warptf.meta_learners.task_metrics import TaskMetrics
 from warptf.objectives.objective import Objective
 from warptf.partition import FunctionalLearner, input_spec, output_spec
@@ -112,7 +111,8 @@ class MetaLearner(keras.Model):
             trainable=False,
             aggregation="only_first_replica",
         )
-        self._input_rank = len(input_spec(model).shape)
+        self._input_spec = input_spec(model)
+        self._input_rank = len(self._input_spec.shape)
         self._label_spec: tf.TensorSpec | None = None
         self._outer: OuterOptimizers | None = None
         self._task_metrics = TaskMetrics([])
@@ -154,7 +154,9 @@ class MetaLearner(keras.Model):
             **kwargs: `steps_per_execution`, `run_eagerly` of `keras.Model.compile`.
 
         Raises:
-            ValueError: no loss, or metrics of the same name.
+            TypeError: `metrics` is no list.
+            ValueError: no loss, unknown metrics or two of the same name, or the same optimizer
+                object twice.
         """
         self._loss_function = as_loss_function(loss)
         self._given_loss = loss
@@ -166,6 +168,11 @@ class MetaLearner(keras.Model):
         self.initialization_optimizer = _optimizer_or_copy(initialization_optimizer, self.optimizer)
         self.rate_optimizer = _optimizer_or_copy(rate_optimizer, self.optimizer)
         optimizers = (self.optimizer, self.initialization_optimizer, self.rate_optimizer)
+        if len({id(o) for o in optimizers}) < len(optimizers):
+            raise ValueError(
+                "optimizer, initialization_optimizer and rate_optimizer move different variables "
+                "and must be different objects: make one instance for each."
+            )
         self._outer = OuterOptimizers(*zip(optimizers, self._meta_variables(), strict=True))
         self._problem = Adaptation(self._learner, self.inner_optimizer, self._loss_function)
         self._trackers = {
@@ -224,10 +231,10 @@ class MetaLearner(keras.Model):
         if self._outer is None:
             raise ValueError("compile the meta-learner before fit: it has no loss yet.")
         self._check_learns()
-        self._prepare(x, self.inner_steps, "training")
+        self._check_training_task(self._prepare(x, self.inner_steps, "training"))
         validation = kwargs.get("validation_data")
         if validation is not None:
-            self._prepare(validation, self._evaluation_steps, "validation")
+            self._prepare(validation, self._evaluation_steps, "validation", query_steps=False)
         # Tasks come in the order of the data set, which Keras would otherwise warn about.
         kwargs.setdefault("shuffle", False)
         return super().fit(x, *args, **kwargs)
@@ -246,28 +253,35 @@ class MetaLearner(keras.Model):
         if self._outer is None:
             raise ValueError("compile the meta-learner before evaluate: it has no loss yet.")
         if not kwargs.get("_use_cached_eval_dataset"):
-            self._prepare(x, self._evaluation_steps, "evaluation")
+            self._prepare(x, self._evaluation_steps, "evaluation", query_steps=False)
         return super().evaluate(x, *args, **kwargs)
 
     @property
     def _evaluation_steps(self) -> int:
         return self.evaluation_steps or self.inner_steps
 
-    def _prepare(self, data: Any, steps: int, where: str) -> None:
-        """Checks the first meta-batch and makes the metrics for its shapes."""
+    def _prepare(self, data: Any, steps: int, where: str, query_steps: bool = True) -> Task:
+        """Checks the first meta-batch, makes the metrics for its shapes and returns it."""
         if not isinstance(data, tf.data.Dataset):
             raise TypeError(
                 f"the {where} data must be a tf.data.Dataset of warptf.tasks.Task, got "
                 f"{type(data).__name__}: use tf.data.Dataset.from_tensors(task) for one meta-batch."
             )
-        check_task(as_task(data.element_spec), self._input_rank, steps, where)
+        check_task(as_task(data.element_spec), self._input_spec, steps, where, query_steps)
         for first in data.take(1):
             task = as_task(first)
-            check_task(task, self._input_rank, steps, where)
-            for name in ("support", "query"):
-                x, y = getattr(task, name)
-                check_values(f"{where} tasks' {name}", x, y, self._classes(y))
+            check_task(task, self._input_spec, steps, where, query_steps)
+            inner, meta = task.replay or (None, None)
+            parts = {"support": task.support, "query": task.query, "replay": inner, "meta": meta}
+            for name, part in parts.items():
+                if part is not None:
+                    check_values(f"{where} tasks' {name}", *part, self._classes())
             self._resolve_specs(task.query)
+            return task
+        raise ValueError(f"the {where} data set is empty: it must yield at least one meta-batch.")
+
+    def _check_training_task(self, task: Task) -> None:
+        """Checks what an algorithm needs of the first meta-batch beyond its axes."""
 
     def _resolve_specs(self, query: Any) -> None:
         """Makes the metrics for the targets of a query set, and remembers their kind."""
@@ -277,13 +291,13 @@ class MetaLearner(keras.Model):
         self._label_spec = tf.TensorSpec((None, *labels.shape[axes + 1 :]), labels.dtype)
         self._task_metrics.resolve(self._label_spec, output_spec(self.model))
 
-    def _classes(self, y: Any) -> int | None:
-        """Returns the number of classes if the loss takes class indices."""
-        name = getattr(self._loss_function, "name", None) or getattr(
-            self._loss_function, "__name__", ""
-        )
-        is_index = np.issubdtype(tf.nest.flatten(y)[0].dtype.as_numpy_dtype, np.integer)
-        return output_spec(self.model).shape[-1] if "sparse" in name and is_index else None
+    def _classes(self) -> int | None:
+        """Returns the number of classes if the loss takes class indices, all of them in range."""
+        loss = self._loss_function
+        name = getattr(loss, "name", None) or getattr(loss, "__name__", "")
+        if "sparse" not in name or getattr(loss, "ignore_class", None) is not None:
+            return None
+        return output_spec(self.model).shape[-1]
 
     # The parts that the algorithms share.
 
@@ -393,7 +407,7 @@ class MetaLearner(keras.Model):
         if self._outer is None:
             raise ValueError("compile the meta-learner before evaluate_tasks: it has no loss yet.")
         steps = self._evaluation_steps if steps is None else _positive("steps", steps)
-        self._prepare(data, steps, "evaluation")
+        self._prepare(data, steps, "evaluation", query_steps=False)
         if self._score_function is None:
             self._score_function = tf.function(
                 lambda task, k: self._score_tasks(task, int(k), along=True), autograph=False
@@ -473,10 +487,9 @@ class MetaLearner(keras.Model):
             raise ValueError("compile the meta-learner before adapt: it has no loss yet.")
         steps = self._evaluation_steps if steps is None else _positive("steps", steps)
         x, y = _as_tensors(x), _as_tensors(y)
-        one = tf.nest.map_structure(lambda t: t[tf.newaxis], (x, y))
-        check_task(Task(one, one), self._input_rank, steps, "adaptation")
-        check_values("support set", x, y, self._classes(y))
-        self._resolve_specs(one)
+        check_support(x, y, self._input_spec)
+        check_values("support set", x, y, self._classes())
+        self._resolve_specs(tf.nest.map_structure(lambda t: t[tf.newaxis], (x, y)))
         size = None if batch_size is None else _positive("batch_size", batch_size)
         if self._adapt_function is None:
             self._adapt_function = tf.function(
@@ -607,4 +620,7 @@ def _optimizer_or_copy(optimizer: Any, original: keras.optimizers.Optimizer) -> 
 
 
 def _as_tensors(values: Any) -> Any:
+    # A list of numbers is an array, not a structure of inputs.
+    if isinstance(values, (list, tuple)) and not any(map(tf.is_tensor, values)):
+        values = np.asarray(values)
     return tf.nest.map_structure(tf.convert_to_tensor, values)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
@@ -18,7 +19,7 @@ class MultiHeadFinetuning(CrossReplicaMetaLearner):
     r"""Trains one body on all training tasks at once, with a head for each; then fine-tunes.
 
     A meta-step takes $K$ joint gradient steps: the body moves along the mean gradient of the
-    meta-batch's tasks, each task's head along its own. So it sees as many mini-batches as the
+    meta-batch's tasks, each head along that of its own task. So it sees as many mini-batches as the
     meta-learners do. A new task starts from the body and from the head that `model` came with.
 
     Args:
@@ -101,12 +102,26 @@ class MultiHeadFinetuning(CrossReplicaMetaLearner):
     def _check_learns(self) -> None:
         """Joint training always moves something."""
 
+    def _check_training_task(self, task: Task) -> None:
+        """Refuses tasks without `task_id`, or with one that has no head."""
+        if task.task_id is None:
+            raise ValueError(
+                "tasks have no task_id, so their heads are unknown: yield Task(..., task_id=...)."
+            )
+        ids = np.asarray(task.task_id)
+        if not 0 <= ids.min() <= ids.max() < self.num_tasks:
+            raise ValueError(
+                f"task_id must lie in 0..{self.num_tasks - 1}, since num_tasks={self.num_tasks}; "
+                f"got ids from {ids.min()} to {ids.max()}."
+            )
+
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs $K$ joint steps, in cross-replica context."""
         strategy = self.distribute_strategy
+        counts = strategy.reduce("SUM", strategy.run(self._count_heads, args=(data,)), axis=None)
 
         def joint(k: tf.Tensor, losses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            loss = strategy.run(self._joint_step, args=(data, k))
+            loss = strategy.run(self._joint_step, args=(data, k, counts))
             return k + 1, losses + strategy.reduce("MEAN", loss, axis=None)
 
         _, losses = tf.while_loop(
@@ -117,39 +132,55 @@ class MultiHeadFinetuning(CrossReplicaMetaLearner):
         )
         return self._report(strategy.run(self._finish, args=(losses / self.inner_steps,)))
 
-    def _joint_step(self, data: Any, k: tf.Tensor) -> tf.Tensor:
+    def _count_heads(self, data: Any) -> tf.Tensor:
+        """Returns how many tasks of a replica's part of the meta-batch have each head."""
+        return tf.math.bincount(
+            tf.cast(as_task(data).task_id, tf.int32),
+            minlength=self.num_tasks,
+            maxlength=self.num_tasks,
+            dtype=tf.float32,
+        )
+
+    def _joint_step(self, data: Any, k: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
         """Moves the body and the heads by one mini-batch of each task."""
         task = as_task(data)
-        if task.task_id is None:
-            raise ValueError(
-                "tasks have no task_id, so their heads are unknown: yield Task(..., task_id=...)."
-            )
-        variables = self.partition.task_variables
-        heads = [tf.gather(h.value, task.task_id) for h in self._heads]
-        body = [tf.convert_to_tensor(v.value) for v in variables]
-
-        def gradients(one: Task, index: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
-            own = iter(tf.gather(h, index) for h in heads)
-            theta = [next(own) if h else b for h, b in zip(self._is_head, body, strict=True)]
-            start = self._problem.start(theta, self._task_seed(task, index))
-            step = self._problem.step(start, [], [], self._batch(one.support, k))
-            return list(step.gradients), tf.cast(step.loss, tf.float32)
-
-        specs = [tf.TensorSpec(v.shape, v.dtype) for v in variables]
-        signature = (specs, tf.TensorSpec((), tf.float32))
-        stacked, losses = map_tasks(gradients, task, signature, task_count(task))
-        head_gradients = iter(self._heads)
+        stacked, losses = self._joint_gradients(task, k)
+        banks = iter(self._heads)
+        # A head moves by the mean over its own tasks, wherever they are, not over all replicas'.
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        weights = replicas / tf.maximum(tf.gather(counts, task.task_id), 1.0)
         phi, theta = [], []
         for gradient, own in zip(stacked, self._is_head, strict=True):
             if own:
-                bank = next(head_gradients)
+                weight = tf.reshape(weights, [-1] + [1] * (len(gradient.shape) - 1))
+                weighted = gradient * tf.cast(weight, gradient.dtype)
                 indices = task.task_id[:, tf.newaxis]
-                phi.append(tf.scatter_nd(indices, gradient, tf.constant(bank.shape, tf.int32)))
+                phi.append(tf.scatter_nd(indices, weighted, list(next(banks).shape)))
             else:
                 theta.append(tf.reduce_mean(gradient, axis=0))
         self._outer.move_phi(phi)
         self._outer.move_initialization(theta)
         return tf.reduce_mean(losses)
+
+    def _joint_gradients(self, task: Task, k: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
+        """Returns each task's gradients at the body and its own head, and its loss."""
+        variables = self.partition.task_variables
+        heads = [tf.gather(h.value, task.task_id) for h in self._heads]
+        body = self._learner.initial_theta()
+        context = body[len(variables) :]
+        hyper = self.inner_optimizer.hyper_values()
+
+        def gradients(one: Task, index: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
+            own = iter(tf.gather(h, index) for h in heads)
+            theta = [next(own) if h else b for h, b in zip(self._is_head, body, strict=False)]
+            seed = tf.random.experimental.stateless_fold_in(self._task_seed(task, index), k)
+            start = self._problem.start([*theta, *context], seed)
+            step = self._problem.step(start, [], hyper, self._batch(one.support, k))
+            return list(step.gradients[: len(variables)]), tf.cast(step.loss, tf.float32)
+
+        specs = [tf.TensorSpec(v.shape, v.dtype) for v in variables]
+        signature = (specs, tf.TensorSpec((), tf.float32))
+        return map_tasks(gradients, task, signature, task_count(task))
 
     def _finish(self, loss: tf.Tensor) -> dict[str, tf.Tensor]:
         self.meta_step.assign_add(1)

@@ -112,10 +112,10 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
         strategy = self.distribute_strategy
         local = strategy.experimental_local_results(data)[0]
         count = task_count(as_task(local))
+        self._check_replay(count)
         total = count * self.inner_steps
-        self._check_replay(total)
         self._buffers = [
-            self._make_buffer(int(count)) for _ in range(strategy.num_replicas_in_sync)
+            self._make_buffer(count) for _ in range(strategy.num_replicas_in_sync)
         ]
         collected = strategy.run(self._collect, args=(data,))
         updates = total // self.replay_batch_size
@@ -134,11 +134,17 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
         logs = strategy.run(self._finish, args=(collected, losses / updates_in_all))
         return self._report(logs)
 
-    def _check_replay(self, total: int) -> None:
-        if total % self.replay_batch_size:
+    def _check_replay(self, count: Any) -> None:
+        if not isinstance(count, int):
             raise ValueError(
-                f"replay_batch_size={self.replay_batch_size} must divide the {total} steps that a "
-                "meta-batch stores on each replica (tasks x inner_steps)."
+                "the number T of tasks in a meta-batch must be the same for all and divide by the "
+                "number of replicas, got batches of unknown size: use batch(T, drop_remainder=True)."
+            )
+        if count * self.inner_steps % self.replay_batch_size:
+            raise ValueError(
+                f"replay_batch_size={self.replay_batch_size} must divide the "
+                f"{count * self.inner_steps} steps that a meta-batch stores on each replica (tasks "
+                "x inner_steps)."
             )
 
     def _make_buffer(self, count: int) -> Any:
@@ -217,7 +223,8 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
         """Returns the random order of an epoch's replays."""
         seed = self._seed(_REPLAY_ORDER, self.meta_step.value, _replica_id())
         seed = tf.random.experimental.stateless_fold_in(seed, epoch)
-        return tf.random.experimental.stateless_shuffle(tf.range(total), seed)
+        # XLA sorts, but does not shuffle.
+        return tf.argsort(tf.random.stateless_uniform([total], seed), stable=True)
 
     def _term(
         self,

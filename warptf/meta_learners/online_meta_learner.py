@@ -171,6 +171,7 @@ class OnlineMetaLearner(MetaLearner):
             look = self.objective.lookahead(
                 self._problem, constant, fixed, hyper, batch, meta_batch
             )
+            look = tf.nest.map_structure(tf.stop_gradient, look._replace(step=()))
             step = self._problem.step(inner, fixed, hyper, batch)
         else:
             look = self.objective.lookahead(self._problem, inner, phi, hyper, batch, meta_batch)

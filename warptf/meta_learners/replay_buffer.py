@@ -1,7 +1,9 @@
 """Where the offline algorithm keeps its trajectories."""
 
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,17 +92,21 @@ class DiskReplayBuffer:
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
         self._specs = list(specs)
-        # The folder and its files go when the buffer does.
-        self._folder = tempfile.TemporaryDirectory(prefix="warptf-replay-", dir=folder)
+        folder = tempfile.mkdtemp(prefix="warptf-replay-", dir=folder)
+        remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._arrays = [
             np.memmap(
-                os.path.join(self._folder.name, f"{i}.bin"),
+                os.path.join(folder, f"{i}.bin"),
                 dtype=spec.dtype.as_numpy_dtype,
                 mode="w+",
                 shape=(tasks, steps, *spec.shape),
             )
             for i, spec in enumerate(self._specs)
         ]
+        # Where open files can be removed, nothing is left behind even by a process that is killed;
+        # elsewhere they go when the buffer does.
+        if os.name == "posix":
+            remove()
 
     @property
     def entry_spec(self) -> list[tf.TensorSpec]:

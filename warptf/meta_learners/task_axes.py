@@ -1,9 +1,8 @@
-"""The axes of the tasks that a meta-learner is given, and the checks of what they hold."""
+"""The axes of the tasks that a meta-learner is given."""
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from warptf.tasks.task import Task
@@ -15,15 +14,33 @@ def as_task(data: Any) -> Task:
     Raises:
         TypeError: it has not the structure of a task.
     """
-    if isinstance(data, Task):
-        return data
     if isinstance(data, tuple) and 2 <= len(data) <= 4:
-        return Task(*data)
+        task = Task(*(None if _is_absent(part) else part for part in data))
+        replay = () if task.replay is None else task.replay
+        if all(_is_pair(part) for part in (task.support, task.query, *replay)):
+            return task
     raise TypeError(
         "a meta-learner is trained and evaluated on tasks: the data must yield "
         "warptf.tasks.Task(support=(x, y), query=(x, y), ...), the task axis first; got "
-        f"{type(data).__name__}."
+        f"{_describe(data)}."
     )
+
+
+def _is_pair(part: Any) -> bool:
+    return isinstance(part, tuple) and len(part) == 2
+
+
+def _describe(data: Any) -> str:
+    """Returns a short name of a structure: its types, and shapes of its tensors."""
+    if isinstance(data, tuple):
+        return f"({', '.join(map(_describe, data))})"
+    shape = getattr(data, "shape", None)
+    return type(data).__name__ if shape is None else f"a tensor of shape {shape}"
+
+
+def _is_absent(part: Any) -> bool:
+    """Returns whether a part is what a data set's `element_spec` says in place of `None`."""
+    return isinstance(part, tf.TypeSpec) and not isinstance(part, tf.TensorSpec)
 
 
 def has_step_axis(x: Any, input_rank: int) -> bool:
@@ -34,74 +51,6 @@ def has_step_axis(x: Any, input_rank: int) -> bool:
         input_rank: rank of the model's input, `[B, ...]`.
     """
     return _rank(x) == input_rank + 1
-
-
-def check_task(task: Task, input_rank: int, steps: int, where: str) -> None:
-    """Checks the axes of a meta-batch.
-
-    Args:
-        task: the meta-batch, tensors or specs.
-        input_rank: rank of the model's input, `[B, ...]`.
-        steps: inner steps $K$ that the support must serve.
-        where: what the data is for, for the messages.
-
-    Raises:
-        ValueError: an axis is missing or too short.
-    """
-    for name in ("support", "query"):
-        _check_part(f"{name} of the {where} tasks", getattr(task, name), input_rank, steps)
-    if task.replay is not None:
-        for name, part in zip(("inner", "meta"), task.replay, strict=True):
-            _check_part(f"replay ({name}) of the {where} tasks", part, input_rank, steps)
-
-
-def _check_part(name: str, part: Any, input_rank: int, steps: int) -> None:
-    x, y = part
-    shape = tf.nest.flatten(x)[0].shape
-    labels = tf.nest.flatten(y)[0].shape
-    rank = len(shape)
-    if rank not in (input_rank + 1, input_rank + 2):
-        raise ValueError(
-            f"{name}: x must have the axes [T, B, ...] or [T, K, B, ...] with the model's input of "
-            f"rank {input_rank} behind T (and K), got shape {tuple(shape)}."
-        )
-    batch_axes = rank - input_rank + 1
-    if tuple(shape[:batch_axes]) != tuple(labels[:batch_axes]):
-        raise ValueError(
-            f"{name}: x and y must agree in their first {batch_axes} axes, got shapes "
-            f"{tuple(shape)} and {tuple(labels)}."
-        )
-    if rank == input_rank + 2 and shape[1] is not None and shape[1] < steps:
-        raise ValueError(
-            f"{name}: has batches for {shape[1]} steps, but {steps} steps are to be taken: make "
-            "tasks with more steps, or lower inner_steps or evaluation_steps."
-        )
-
-
-def check_values(name: str, x: Any, y: Any, classes: int | None) -> None:
-    """Checks that data is finite and that integer labels are in range.
-
-    Args:
-        name: what the data is, for the messages.
-        x: inputs.
-        y: targets.
-        classes: number of classes where targets are class indices, else `None`.
-
-    Raises:
-        ValueError: NaN or infinity in floating-point data, or a label out of range.
-    """
-    for part, values in (("x", x), ("y", y)):
-        for leaf in map(np.asarray, tf.nest.flatten(values)):
-            if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(leaf).all():
-                raise ValueError(
-                    f"{part} of the {name} holds NaN or infinite values: remove or replace them."
-                )
-    labels = np.asarray(tf.nest.flatten(y)[0])
-    if classes is not None and labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(
-            f"labels of the {name} must lie in 0..{classes - 1}, since the model has {classes} "
-            f"outputs; got labels from {labels.min()} to {labels.max()}."
-        )
 
 
 def map_tasks(

@@ -16,22 +16,36 @@ class TaskMetrics:
         metrics: Keras metrics, their names or configurations.
 
     Raises:
-        ValueError: two metrics have the same name.
+        TypeError: `metrics` is no list.
+        ValueError: an unknown metric, two of the same name, or one named "loss".
     """
 
     def __init__(self, metrics: Sequence[Any]) -> None:
+        if not isinstance(metrics, (list, tuple)):
+            raise TypeError(f"metrics must be a list of Keras metrics, got {metrics!r}.")
         self.given = list(metrics)
         self._metrics: list[keras.metrics.Metric] | None = None
         names = [self._name(m) for m in self.given]
-        if len(set(names)) < len(names):
-            raise ValueError(f"metrics must have different names, got {names}.")
+        if len({"loss", *names}) <= len(names):
+            raise ValueError(
+                f'metrics must have different names, none of them "loss", got {names}: pass '
+                "metric objects with a name of their own."
+            )
         self.names = names
 
     @staticmethod
     def _name(metric: Any) -> str:
+        if isinstance(metric, str) and metric in _ACCURACY:
+            return metric
+        try:
+            made = keras.metrics.get(metric)
+        except ValueError as error:
+            raise ValueError(
+                f"metrics must be Keras metrics, their names or functions, got {metric!r}."
+            ) from error
         if isinstance(metric, str):
             return metric
-        return keras.metrics.get(metric).name
+        return made.name if isinstance(made, keras.metrics.Metric) else made.__name__
 
     def resolve(self, labels: tf.TensorSpec, predictions: tf.TensorSpec) -> None:
         """Makes the metrics for given targets and predictions.

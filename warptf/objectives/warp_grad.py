@@ -5,13 +5,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from warptf.adaptation import Adaptation, Batch, InnerState, InnerStep
+from warptf.adaptation import Adaptation, Batch, InnerState, InnerStep, dense_gradient
 from warptf.objectives.objective import Lookahead, Objective
 
 Tensors = list[tf.Tensor]
 
 SECOND_ORDER = ("exact", "finite_difference", "none")
-ZERO = tf.UnconnectedGradients.ZERO
 
 
 class WarpGrad(Objective):
@@ -55,8 +54,8 @@ class WarpGrad(Objective):
     ) -> None:
         if second_order not in SECOND_ORDER:
             raise ValueError(f"second_order must be one of {SECOND_ORDER}, got {second_order!r}.")
-        if not relative_step > 0:
-            raise ValueError(f"relative_step must be above 0, got {relative_step}.")
+        if not 0 < relative_step < float("inf"):
+            raise ValueError(f"relative_step must be above 0 and finite, got {relative_step}.")
         self.second_order = second_order
         self.central = bool(central)
         self.relative_step = float(relative_step)
@@ -89,13 +88,9 @@ class WarpGrad(Objective):
         if v is None:
             return Lookahead(step, meta_loss, direct, [])
         # w = (du/dg)^T v, and the same for the learned hyper-parameters.
-        w, hyper_gradient = update_tape.gradient(
-            theta, [gradients, list(hyper)], output_gradients=v, unconnected_gradients=ZERO
-        )
+        w, hyper_gradient = dense_gradient(update_tape, theta, [gradients, list(hyper)], v)
         if self.second_order == "exact":
-            mixed = mixed_tape.gradient(
-                gradients, phi, output_gradients=w, unconnected_gradients=ZERO
-            )
+            mixed = dense_gradient(mixed_tape, gradients, phi, w)
         elif self.second_order == "finite_difference":
             mixed = self._difference(problem, inner, phi, batch, w, phi_gradient)
         else:
@@ -143,9 +138,9 @@ class WarpGrad(Objective):
             tape.watch([theta, phi] if needs_v else phi)
             loss = problem.loss(theta, phi, after.state, batch).loss
         if needs_v:
-            v, direct = tape.gradient(loss, [theta, phi], unconnected_gradients=ZERO)
+            v, direct = dense_gradient(tape, loss, [theta, phi])
             return loss, v, direct
-        return loss, None, tape.gradient(loss, phi, unconnected_gradients=ZERO)
+        return loss, None, dense_gradient(tape, loss, phi)
 
     def _difference(
         self,
@@ -168,7 +163,7 @@ class WarpGrad(Objective):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(phi)
                 loss = problem.loss(theta, phi, inner.state, batch).loss
-            return tape.gradient(loss, phi, unconnected_gradients=ZERO)
+            return dense_gradient(tape, loss, phi)
 
         width = 2.0 * epsilon if self.central else epsilon
         behind = at(-epsilon) if self.central else phi_gradient
@@ -199,8 +194,6 @@ def _gradients(
         tape.watch([theta, phi] if with_phi else theta)
         output = problem.loss(theta, phi, inner.state, batch)
     if with_phi:
-        gradients, phi_gradient = tape.gradient(
-            output.loss, [theta, phi], unconnected_gradients=ZERO
-        )
+        gradients, phi_gradient = dense_gradient(tape, output.loss, [theta, phi])
         return output, gradients, phi_gradient
-    return output, tape.gradient(output.loss, theta, unconnected_gradients=ZERO), []
+    return output, dense_gradient(tape, output.loss, theta), []

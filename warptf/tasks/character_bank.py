@@ -1,7 +1,8 @@
 """Drawings of characters, grouped in alphabets: what character tasks are made from."""
 
+import contextlib
 import os
-import tempfile
+import uuid
 import zipfile
 from collections.abc import Sequence
 from typing import Any
@@ -84,16 +85,16 @@ class CharacterBank:
         """
         path = os.path.abspath(os.fspath(path))
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".npz.part")
+        aside = f"{path}.{uuid.uuid4().hex}.part"
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(aside, "xb") as file:
                 np.savez_compressed(
                     file, images=self._images, alphabets=self._alphabets, names=list(self._names)
                 )
             os.replace(aside, path)
-        except BaseException:
-            os.unlink(aside)
-            raise
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(aside)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "CharacterBank":
@@ -113,9 +114,9 @@ class CharacterBank:
         if not os.path.isfile(path):
             raise FileNotFoundError(f"`path`: no character bank at {path!r}; write it with `save`.")
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
                 fields = {name: content[name] for name in ("images", "alphabets", "names")}
-        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        except (ValueError, TypeError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"`path`: {path!r} is damaged or is no character bank ({error}); delete it and "
                 "write it anew with `save`."

@@ -1,6 +1,7 @@
 """Glyphs: characters of many scripts, rendered from the fonts that matplotlib ships."""
 
 import contextlib
+import importlib.metadata
 import os
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ DRAWINGS = 20
 _SIDE = 28
 _FINE = 3  # Pixels of the rendered glyph for each pixel of the drawing, along each axis.
 _EXTENT = 18  # The longer side of a glyph before jitter, in pixels of the drawing.
-_CACHE = f"glyphs_{_SIDE}x{_SIDE}_v1.npz"
+_VERSION = 1  # Of the file kept; to be raised when the drawings change.
 
 
 class _Jitter(NamedTuple):
@@ -43,7 +44,9 @@ class _Jitter(NamedTuple):
     stroke: np.ndarray
 
 
-def glyph_bank(*, cache: bool = True) -> CharacterBank:
+def glyph_bank(
+    cache_dir: str | os.PathLike[str] | None = None, *, cache: bool = True
+) -> CharacterBank:
     """Render the glyphs, or read them where they have been rendered before.
 
     Each group of characters stands for an alphabet. The 20 drawings of a character go through the
@@ -51,16 +54,20 @@ def glyph_bank(*, cache: bool = True) -> CharacterBank:
     download is needed. Characters that look like another one of their group, as they are or
     turned, are left out, so that tasks which turn their drawings can be solved.
 
-    The drawings are kept in one file in the folder that the environment variable `WARPTF_CACHE_DIR`
-    names, by default `~/.cache/warptf`; where that cannot be written, they are rendered every time.
+    The drawings are kept in one file; where that cannot be written, they are rendered every time.
 
     Args:
+        cache_dir: The folder of that file. Defaults to what the environment variable
+            `WARPTF_CACHE_DIR` names, else to `~/.cache/warptf`.
         cache: Whether to read and write that file. Defaults to `True`.
 
     Returns:
-        The characters, always the same ones.
+        The characters, always the same ones for one version of matplotlib.
     """
-    path = os.path.join(_cache_dir(), _CACHE)
+    folder = cache_dir or os.environ.get("WARPTF_CACHE_DIR") or "~/.cache/warptf"
+    # Another version of matplotlib may bring other fonts.
+    name = f"glyphs_{_SIDE}x{_SIDE}_v{_VERSION}_{importlib.metadata.version('matplotlib')}.npz"
+    path = os.path.join(os.path.expanduser(os.fspath(folder)), name)
     if cache:
         with contextlib.suppress(OSError, ValueError):
             return CharacterBank.load(path)
@@ -69,10 +76,6 @@ def glyph_bank(*, cache: bool = True) -> CharacterBank:
         with contextlib.suppress(OSError):
             bank.save(path)
     return bank
-
-
-def _cache_dir() -> str:
-    return os.path.expanduser(os.environ.get("WARPTF_CACHE_DIR") or "~/.cache/warptf")
 
 
 def _render() -> CharacterBank:

@@ -194,12 +194,16 @@ class MultiShot:
             alphabet = self._order(key)[index % self.tasks_per_batch]
             key = tf.random.experimental.stateless_fold_in(key, index % self.tasks_per_batch)
             x, y = self._draw(pool, alphabet, sum(counts), key)
-            support, query, *replay = zip(tf.split(x, counts), tf.split(y, counts), strict=True)
+            drawn = list(zip(tf.split(x, counts), tf.split(y, counts), strict=True))
             with_steps = (self.steps, self.batch_size)
             return Task(
-                support=_folded(support, with_steps),
-                query=_folded(query, with_steps) if self.query_steps else query,
-                replay=tuple(_folded(part, with_steps) for part in replay) if replay else None,
+                support=_folded(drawn[0], with_steps),
+                query=_folded(drawn[1], with_steps) if self.query_steps else drawn[1],
+                replay=(
+                    (_folded(drawn[2], with_steps), _folded(drawn[3], with_steps))
+                    if self.replay
+                    else None
+                ),
                 task_id=alphabet,
             )
 

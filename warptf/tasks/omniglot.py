@@ -1,9 +1,11 @@
 """Omniglot, through TensorFlow Datasets."""
 
 import contextlib
+import io
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable
@@ -107,7 +109,9 @@ def prepare_omniglot(
         split_generators = builder._split_generators
         unpacked = _Unpacked(archives, os.path.join(aside, "unpacked"), report)
         builder._split_generators = lambda manager: split_generators(unpacked)
-        builder.download_and_prepare()
+        # What the builder prints names the folder aside, which is about to be moved.
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare()
         os.rename(builder.data_dir, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -149,7 +153,8 @@ def _download(builder: Any, directory: str, download: bool) -> None:
         except OSError:
             raise FileNotFoundError(remedy.format(f"{_HOST[0]} cannot be reached")) from None
     try:
-        builder.download_and_prepare()
+        with contextlib.redirect_stdout(sys.stderr):
+            builder.download_and_prepare()
     except Exception as error:
         reason = f"the download failed ({type(error).__name__})"
         raise FileNotFoundError(remedy.format(reason)) from error

@@ -99,7 +99,7 @@ def _check_archive(path: str, archive: Archive) -> set[tuple[str, str, str]]:
                     raise _damaged(path, f"{info.filename} is no {_SIDE}x{_SIDE} PNG image")
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise _damaged(path, f"truncated or corrupt: {error}") from error
-    return {match.group("alphabet", "character", "label") for _, match in entries}
+    return {(match["alphabet"], match["character"], match["label"]) for _, match in entries}
 
 
 def _drawings(content: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, re.Match[str]]]:

@@ -1,0 +1,116 @@
+"""The multi-shot experiment with a tiny budget."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from warptf.train.cli import main
+from warptf.train.multi_shot import build_tasks, train
+from warptf.train.multi_shot_config import MultiShotConfig
+
+TINY = dict(
+    filters=4, batch_size=4, inner_steps=3, evaluation_steps=3, epoch_steps=1, evaluate_every=1
+)
+
+
+def tiny(meta_learner: str, run_dir: Path, **fields: Any) -> MultiShotConfig:
+    fields = TINY | dict(meta_steps=0 if meta_learner == "none" else 1) | fields
+    return MultiShotConfig.from_preset("smoke", "glyphs", meta_learner, run_dir=run_dir, **fields)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory of an online Warp-Leap run with a learned rate."""
+    run_dir = tmp_path_factory.mktemp("multi_shot") / "run"
+    train(tiny("warp-leap", run_dir, algorithm="online", learned_rate=True, meta_steps=2))
+    return run_dir
+
+
+def test_run_directory_holds_what_is_promised(finished: Path) -> None:
+    files = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
+    assert files == {
+        "config.json",
+        "metrics.jsonl",
+        "result.json",
+        "scores.json",
+        "model.keras",
+        "checkpoints/latest.keras",
+        "plots/learning_curves.png",
+        "plots/meta_training.png",
+    }
+
+
+def test_result_is_one_flat_object(finished: Path) -> None:
+    result = json.loads((finished / "result.json").read_text())
+    assert {"experiment", "meta_learner", "data", "preset", "seed", "seconds"} <= set(result)
+    for name in ("accuracy", "macro_f1", "auc", "accuracy_undistorted"):
+        assert 0 <= result[name] <= 1
+    assert not any(isinstance(value, dict | list) for value in result.values())
+    assert result["reported_model"] == "last"
+
+
+def test_result_is_the_mean_of_the_scores(finished: Path) -> None:
+    result = json.loads((finished / "result.json").read_text())
+    scores = json.loads((finished / "scores.json").read_text())
+    assert len(set(scores["tasks"])) == result["test_tasks"] == 10
+    for kind, name in (("distorted", "accuracy"), ("undistorted", "accuracy_undistorted")):
+        accuracies = scores[kind]["accuracy"]
+        assert result[name] == pytest.approx(sum(accuracies) / len(accuracies))
+
+
+def test_held_out_alphabets_take_no_part_in_training(finished: Path) -> None:
+    values = json.loads((finished / "config.json").read_text())
+    split = build_tasks(MultiShotConfig.from_json(values)).describe()
+    tested = json.loads((finished / "scores.json").read_text())["tasks"]
+    assert tested == split["test"]
+    assert not set(tested) & {*split["train"], *split["validation"]}
+
+
+def test_metrics_hold_the_curves_before_and_during_training(finished: Path) -> None:
+    rows = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    kinds = [(row["kind"], row["step"]) for row in rows]
+    assert kinds == [
+        ("evaluation", 0),
+        ("training", 1),
+        ("evaluation", 1),
+        ("training", 2),
+        ("evaluation", 2),
+    ]
+    assert all(len(row["learning_curve"]) == 3 for row in rows if row["kind"] == "evaluation")
+
+
+def test_evaluate_repeats_the_figures(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(finished)]) == 0
+    repeated = json.loads(capsys.readouterr().out.splitlines()[-1])
+    written = json.loads((finished / "result.json").read_text())
+    assert {**repeated, "seconds": 0} == {**written, "seconds": 0}
+
+
+def test_export_serves_what_the_learner_predicts(finished: Path, tmp_path: Path) -> None:
+    assert main(["export", str(finished), str(tmp_path / "served")]) == 0
+    served = tf.saved_model.load(tmp_path / "served")
+    images = np.random.default_rng(0).random((6, 28, 28, 1), "float32")
+    learner = keras.models.load_model(finished / "model.keras")
+    np.testing.assert_allclose(
+        served.predict(images)["predictions"], learner(images, training=False), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_finished_run_is_not_overwritten(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--preset", "smoke", "--run-dir", str(finished)]) == 1
+    assert "holds a finished run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("meta_learner", ["leap", "reptile", "fomaml", "maml", "finetune", "none"])
+def test_every_method_runs(meta_learner: str, tmp_path: Path) -> None:
+    result = train(tiny(meta_learner, tmp_path / "run", evaluate_every=0))
+    assert result["meta_learner"] == meta_learner
+    assert np.isfinite([result["accuracy"], result["auc"]]).all()
+    assert result == json.loads((tmp_path / "run" / "result.json").read_text())

@@ -1,0 +1,63 @@
+"""A run that is killed and resumed gives the figures of one that was not."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from warptf.train.cli import main
+
+FLAGS = ["train", "multi-shot", "--preset", "smoke", "--filters", "4", "--batch-size", "4"]
+FLAGS += ["--inner-steps", "3", "--evaluation-steps", "3"]
+FLAGS += ["--meta-steps", "6", "--epoch-steps", "1", "--evaluate-every", "2"]
+
+
+def rows_without_seconds(path: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return [{name: row[name] for name in row if name != "seconds"} for row in rows]
+
+
+def result_without_seconds(path: Path) -> dict:
+    result = json.loads((path / "result.json").read_text())
+    assert result.pop("seconds") > 0
+    return result
+
+
+def kill_after(lines: int, delay: float, run_dir: Path) -> None:
+    """Starts or continues the run in a process of its own and kills it after some lines."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "warptf.train", *FLAGS, "--run-dir", str(run_dir), "--resume"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    metrics = run_dir / "metrics.jsonl"
+    while process.poll() is None:
+        if metrics.exists() and len(metrics.read_text().splitlines()) >= lines:
+            time.sleep(delay)
+            break
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert process.returncode == -9, "the run ended before it was killed"
+
+
+def test_killed_and_resumed_run_equals_an_uninterrupted_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert main([*FLAGS, "--run-dir", str(whole)]) == 0
+    moment = random.Random(time.time_ns())
+    for lines in (moment.randint(1, 3), moment.randint(4, 6)):
+        kill_after(lines, moment.uniform(0.0, 0.1), killed)
+        assert not (killed / "result.json").exists()
+    assert main([*FLAGS, "--run-dir", str(killed), "--resume"]) == 0
+    assert result_without_seconds(killed) == result_without_seconds(whole)
+    assert rows_without_seconds(killed) == rows_without_seconds(whole)
+    last_line = capsys.readouterr().out.splitlines()[-1]
+    assert json.loads(last_line) == json.loads((killed / "result.json").read_text())
