@@ -131,7 +131,7 @@ def _given(arguments: list[str], fields: tuple[str, ...], config_class: Any) -> 
         parser.add_argument("--" + field.replace("_", "-"), "--" + field, nargs="?")
     given = vars(parser.parse_known_args(arguments)[0])
     choices = config_class.choices()
-    return {field: value for field, value in given.items() if value in choices[field]}
+    return {name: value for name, value in given.items() if value and value in choices[name]}
 
 
 def _finished(run_dir: Path) -> tuple[RunDirectory, Any, Any]:

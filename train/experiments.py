@@ -25,7 +25,10 @@ class Experiment(NamedTuple):
 
 EXPERIMENTS: dict[str, Experiment] = {
     multi_shot.EXPERIMENT: Experiment(
-        MultiShotConfig, ("preset", "data", "meta_learner"), multi_shot.train, multi_shot.evaluate
+        MultiShotConfig,
+        ("preset", "data", "meta_learner", "algorithm"),
+        multi_shot.train,
+        multi_shot.evaluate,
     ),
 }
 DEFAULT_EXPERIMENT = multi_shot.EXPERIMENT

@@ -108,7 +108,7 @@ def _meta_train(config: MultiShotConfig, tasks: Any, run: RunDirectory) -> Any:
     """Returns the learner after all meta-steps, those before the last checkpoint not repeated."""
     if run.checkpoint.exists():
         learner = keras.models.load_model(run.checkpoint)
-        step = int(learner.meta_step)
+        step = int(learner.meta_step.value.numpy())
     else:
         learner, step = build_learner(config), 0
     run.truncate_metrics(step if run.checkpoint.exists() else -1)

@@ -61,7 +61,7 @@ class Recorder(keras.callbacks.Callback):
             epoch: Number of the epoch, from 0.
             logs: Means of the epoch, by name.
         """
-        done, step = epoch + 1, int(self.model.meta_step)
+        done, step = epoch + 1, int(self.model.meta_step.value.numpy())
         means = {name: float(value) for name, value in (logs or {}).items()}
         seconds = round(time.monotonic() - self._epoch_started, 3)
         self._run.append_metrics({"kind": "training", "step": step, "seconds": seconds, **means})

@@ -1,6 +1,6 @@
 """Warped Gradient Descent for TensorFlow and Keras."""
 
-from warptf import inner_optimizers, initializations, layers, metrics, models, objectives, tasks
+from warptf import initializations, inner_optimizers, layers, metrics, models, objectives, tasks
 from warptf.architecture import DesignatedModel, designate, interleave
 from warptf.layers.task_layer import TaskLayer
 from warptf.layers.warp_layer import WarpLayer

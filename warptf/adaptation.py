@@ -85,9 +85,7 @@ class Adaptation:
             theta: the initialisation.
             seed: two integers, different for each task.
         """
-        return InnerState(
-            list(theta), self.optimizer.init(theta), self.learner.initial_state(seed)
-        )
+        return InnerState(list(theta), self.optimizer.init(theta), self.learner.initial_state(seed))
 
     def loss(
         self,

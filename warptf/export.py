@@ -36,7 +36,9 @@ class ServedLearner(tf.Module):
         count = tf.TensorSpec((), tf.int32, name="steps")
         support = (_named(x, "support_x"), _named(y, "support_y"))
         self.adapt_and_predict = tf.function(
-            self._adapt_and_predict, input_signature=[*support, _named(x, "query_x"), count], autograph=False
+            self._adapt_and_predict,
+            input_signature=[*support, _named(x, "query_x"), count],
+            autograph=False,
         )
         self.adapt = tf.function(self._adapt, input_signature=[*support, count], autograph=False)
         self.predict = tf.function(self._predict, input_signature=[_named(x, "x")], autograph=False)
@@ -104,9 +106,7 @@ def export_learner(
         raise FileExistsError(f"{path} exists already: name a new or empty folder for the export.")
     path.parent.mkdir(parents=True, exist_ok=True)
     served = ServedLearner(problem, label_spec, steps)
-    signatures = {
-        name: getattr(served, name) for name in ("adapt_and_predict", "adapt", "predict")
-    }
+    signatures = {name: getattr(served, name) for name in ("adapt_and_predict", "adapt", "predict")}
     aside = tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         tf.saved_model.save(served, aside, signatures=signatures, **kwargs)
@@ -119,9 +119,7 @@ def export_learner(
 
 
 def _constants(values: Any, name: str) -> list[tf.Variable]:
-    return [
-        tf.Variable(v, trainable=False, name=f"{name}_{i}") for i, v in enumerate(values)
-    ]
+    return [tf.Variable(v, trainable=False, name=f"{name}_{i}") for i, v in enumerate(values)]
 
 
 def _named(spec: tf.TensorSpec, name: str) -> tf.TensorSpec:

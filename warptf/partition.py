@@ -278,15 +278,15 @@ def input_spec(model: keras.Model) -> tf.TensorSpec:
     inputs = getattr(model, "inputs", None)
     if inputs:
         return tf.TensorSpec((None, *inputs[0].shape[1:]), inputs[0].dtype)
-    # A subclassed model remembers the shapes that it was built with.
-    shapes = tf.nest.flatten((model._build_shapes_dict or {}))
-    known = [i for i, size in enumerate(shapes) if size is None]
-    if not known:
+    # A subclassed model remembers the shapes that it was built with, the batch it was called on.
+    shape: Any = model._build_shapes_dict
+    while shape and not all(isinstance(size, int | None) for size in shape):
+        shape = next(iter(shape.values() if isinstance(shape, dict) else shape))
+    if not shape:
         raise ValueError(
             f"model {model.name!r} does not know the shape of its input: call it on a batch first."
         )
-    end = known[1] if len(known) > 1 else len(shapes)
-    return tf.TensorSpec((None, *shapes[1:end]), model.input_dtype)
+    return tf.TensorSpec((None, *shape[1:]), model.input_dtype)
 
 
 def output_spec(model: keras.Model) -> tf.TensorSpec:

@@ -30,7 +30,6 @@ EXAMPLES: dict[str, dict[str, Factory]] = {
         "parameter": lambda: inner_optimizers.LearnedSGD(0.1, 0.5, granularity="parameter"),
         "rate-only": lambda: inner_optimizers.LearnedSGD(0.1, 0.5, learn_momentum=False),
         "nesterov": lambda: inner_optimizers.LearnedSGD(0.1, 0.5, nesterov=True),
-        "clipped": lambda: inner_optimizers.LearnedSGD(0.1, 0.5, meta_gradient_clip=1e-3),
     },
 }
 
@@ -196,13 +195,11 @@ def check_derivatives(factory: Factory) -> None:
     point = [t.numpy() for t in (*theta, *gradients_like(theta), *hyper)]
     along, n = [tf.constant(d) for d in directions(point, 1, seed=3)[0]], len(theta)
 
-    @tf.function(autograph=False)
     def value(values: Any) -> tf.Tensor:
         update = two_updates(optimizer, values[:n], values[n : 2 * n], values[2 * n :])
         terms = [tf.cast(t, tf.float64) for t in tf.nest.flatten(update)]
         return tf.add_n([tf.reduce_sum(tf.sin(t + 0.5)) for t in terms])
 
-    @tf.function(autograph=False)
     def slope(values: Any) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(values)

@@ -11,6 +11,7 @@ from contracts.numerics import Batch, PlainLearner
 from warptf.adaptation import Adaptation, InnerState
 from warptf.inner_optimizers import InnerOptimizer
 from warptf.layers import (
+    FiLMTaskEmbedding,
     Warp,
     WarpConv2D,
     WarpDense,
@@ -112,13 +113,24 @@ def _embedding() -> Sequence[keras.layers.Layer]:
     )
 
 
+def _context() -> Sequence[keras.layers.Layer]:
+    return (
+        Layers.Dense(3, activation="tanh"),
+        WarpDense(3, activation="tanh", name="warp_1"),
+        Layers.Dense(2),
+        FiLMTaskEmbedding(),
+    )
+
+
 KINDS = {
     "dense": Kind(_dense),
     "batch-norm": Kind(_norm),
     "residual": Kind(_residual),
     "conv": Kind(_conv, (6, 6, 1), 3),
     "residual-conv": Kind(_residual_conv, (4, 4, 1), 3),
+    "context": Kind(_context),
     "embedding": Kind(_embedding, (3,), tokens=5),
+    "linear": Kind(lambda: [Layers.Dense(2, use_bias=False)]),
     "scalar": Kind(_scalar, (1,), outputs=1),
 }
 

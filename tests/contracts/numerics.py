@@ -31,13 +31,16 @@ def directional_difference(
     direction: Sequence[Any],
     step: float = 1e-3,
 ) -> np.ndarray:
-    """The derivative of a function along a direction: central differences, error of order step^6."""
+    """The derivative along a direction, by central differences with an error of order step^6."""
 
     def slope(size: float) -> np.ndarray:
         ahead, behind = (
             np.asarray(
                 function(
-                    [np.asarray(p) + s * np.asarray(d) for p, d in zip(point, direction, strict=True)]
+                    [
+                        np.asarray(p) + s * np.asarray(d)
+                        for p, d in zip(point, direction, strict=True)
+                    ]
                 )
             )
             for s in (size, -size)
@@ -70,7 +73,9 @@ def directions(point: Sequence[Any], count: int = 3, seed: int = 7) -> list[Arra
 
 def inner_product(left: Sequence[Any], right: Sequence[Any]) -> float:
     """The inner product of two lists of arrays."""
-    return float(sum(np.sum(np.asarray(a) * np.asarray(b)) for a, b in zip(left, right, strict=True)))
+    return float(
+        sum(np.sum(np.asarray(a) * np.asarray(b)) for a, b in zip(left, right, strict=True))
+    )
 
 
 def assert_gradient(
@@ -142,6 +147,28 @@ class PlainLearner:
         )
         arrays = [np.array(tf.convert_to_tensor(g)) for g in gradients]
         return float(loss), arrays[: len(theta)], arrays[len(theta) :]
+
+
+def leap_gradient(
+    thetas: list[Arrays],
+    losses: list[float],
+    slopes: list[Arrays],
+    length: bool,
+    include_loss: bool,
+    stabilizer: bool,
+) -> Arrays:
+    """Eq. 10 and 13 term by term, for the points, losses and slopes of one task's path."""
+    total = [np.zeros_like(t) for t in thetas[0]]
+    for k in range(1, len(thetas)):
+        moves = [b - a for a, b in zip(thetas[k - 1], thetas[k], strict=True)]
+        rise = losses[k] - losses[k - 1] if include_loss else 0.0
+        norm = np.sqrt(inner_product(moves, moves) + rise**2) if length else 1.0
+        if stabilizer:
+            rise = -abs(rise)
+        total = [
+            t - (rise * g + m) / norm for t, g, m in zip(total, slopes[k - 1], moves, strict=True)
+        ]
+    return total
 
 
 class NumpySGD:

@@ -6,6 +6,8 @@ from contracts.inner_optimizer import (
 )
 
 
-@pytest.mark.parametrize("make", [pytest.param(f, id=n) for n, f in inner_optimizer_examples().items()])
+@pytest.mark.parametrize(
+    "make", [pytest.param(f, id=n) for n, f in inner_optimizer_examples().items()]
+)
 def test_inner_optimizer_keeps_the_contract(make: Factory) -> None:
     check_inner_optimizer(make)

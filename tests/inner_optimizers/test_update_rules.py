@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from contracts.numerics import NumpyAdam, NumpySGD, assert_close, double_precision
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warptf import inner_optimizers
@@ -79,7 +79,9 @@ def test_sgd_is_that_of_keras(rate: float, momentum: float, nesterov: bool) -> N
 
 @pytest.mark.parametrize(("rate", "momentum", "nesterov"), SGDS)
 def test_sgd_is_the_written_out_algebra(rate: float, momentum: float, nesterov: bool) -> None:
-    assert_same_path(run(SGD(rate, momentum, nesterov)), run_numpy(NumpySGD(rate, momentum, nesterov)))
+    assert_same_path(
+        run(SGD(rate, momentum, nesterov)), run_numpy(NumpySGD(rate, momentum, nesterov))
+    )
 
 
 def test_sgd_on_a_quadratic_has_the_closed_form() -> None:
@@ -91,6 +93,7 @@ def test_sgd_on_a_quadratic_has_the_closed_form() -> None:
     )
 
 
+@settings(max_examples=25)
 @given(
     rate=st.floats(1e-3, 0.3),
     momentum=st.floats(0.01, 0.95),
@@ -112,8 +115,8 @@ def test_momentum_unrolls_to_a_sum_over_past_gradients(
     np.testing.assert_allclose(theta[0].numpy(), [expected], rtol=1e-9, atol=1e-9)
 
 
-# Keras rounds its own settings to single precision. It adds epsilon to the root before its bias is corrected, the paper after: without epsilon
-# they are the same.
+# Keras rounds its own settings to single precision. It adds epsilon to the root before its bias
+# is corrected, the paper after: without epsilon they are the same.
 @pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.7), (0.0, 0.9)])
 def test_adam_is_that_of_keras(betas: tuple[float, float]) -> None:
     theirs = keras.optimizers.Adam(0.05, *betas, epsilon=1e-14)
@@ -149,7 +152,6 @@ def test_adam_with_a_zero_gradient_has_finite_derivatives() -> None:
     assert moved[0][0] == 1.0 and slope[0] == 0.0
     # Where gradients are not zero the derivatives are those of the written-out rule.
     assert slope[1] != 0.0 and slope[2] != 0.0
-
 
 
 def learned(granularity: str, **kwargs: Any) -> LearnedSGD:

@@ -41,6 +41,14 @@ def test_baselines_have_their_published_rates() -> None:
     assert (scratch.batch_size, scratch.inner_rate, scratch.meta_steps) == (200, 1.0, 0)
 
 
+def test_online_rate_is_the_published_one_on_averages() -> None:
+    # 0.001 on a sum over 20 tasks and 100 steps.
+    online = MultiShotConfig.from_preset("paper", "omniglot", algorithm="online")
+    assert online.meta_rate == pytest.approx(0.001 * 20 * 100)
+    given = MultiShotConfig.from_preset("paper", algorithm="online", meta_rate=0.5)
+    assert given.meta_rate == 0.5
+
+
 def test_warps_are_those_of_the_library() -> None:
     assert set(typing.get_args(Warp)) == set(WARP_ARCHITECTURES) - {"none"}
 
@@ -74,7 +82,7 @@ def test_warps_are_those_of_the_library() -> None:
 def test_bad_field_is_named_with_value_and_remedy(
     meta_learner: str, changes: dict, message: str
 ) -> None:
-    valid = MultiShotConfig.from_preset("laptop", "glyphs", meta_learner)
+    valid = MultiShotConfig.from_preset("laptop", "omniglot", meta_learner)
     config = dataclasses.replace(valid, **changes)
     with pytest.raises(ValueError) as error:
         config.validate()

@@ -15,7 +15,8 @@ class Adapted(NamedTuple):
     r"""The outcome of adapting to one task.
 
     Attributes:
-        final: the state at $k = K$.
+        final: the state at $k = K$; its `theta` holds the adapted context variables, if any, after
+            the parameters that the initialisation learns.
         observed: what the initialisation gathered along the way.
         rest: what others gathered, handed through.
     """
@@ -29,9 +30,9 @@ class AdaptFunction(Protocol):
     r"""Adapts from a given $\theta_0$, showing every step to an observer."""
 
     def __call__(
-        self, theta: Sequence[tf.Tensor], observe: Callable[[Any, InnerStep], Any], carry: Any
+        self, theta: Sequence[tf.Tensor], observe: Callable[[Any, InnerStep], Any], observed: Any, /
     ) -> Adapted:
-        """Returns the outcome, `observed` being the last value of `observe(carry, step)`."""
+        """Returns the outcome, `observed` being the last value of `observe(observed, step)`."""
 
 
 class InitializationStep(NamedTuple):
@@ -47,7 +48,7 @@ class InitializationStep(NamedTuple):
 
 
 class Initialization:
-    r"""What $\theta_0$ minimises: $C(\theta_0)$ in Eq. 9, $J(\phi, \theta_0) = L(\phi) + \lambda C$.
+    r"""What $\theta_0$ minimises: $C$ in Eq. 9, $J = L(\phi) + \lambda C(\theta_0)$.
 
     Subclasses implement `learn`; the meta-learner averages the gradients over tasks.
     """

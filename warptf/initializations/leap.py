@@ -35,11 +35,11 @@ class Leap(Initialization):
 
     Along $\vartheta_k = (\theta_k, L_{task}(\theta_k))$ (Eq. 10, 13):
     $\nabla C(\theta_0) = -\frac{1}{|\tau|} \sum_\tau \sum_{k=1}^{K} [\Delta L_k \nabla
-    L_{task}(\theta_{k-1}) + \Delta\theta_k] / \|\vartheta_k - \vartheta_{k-1}\|_2$ with $\Delta L_k =
-    L_{task}(\theta_k) - L_{task}(\theta_{k-1})$.
+    L_{task}(\theta_{k-1}) + \Delta\theta_k] / \|\vartheta_k - \vartheta_{k-1}\|_2$ with
+    $\Delta L_k = L_{task}(\theta_k) - L_{task}(\theta_{k-1})$.
 
-    With mini-batches, the loss at $\theta_k$ is the one of step $k$'s batch; the last, at $\theta_K$,
-    is taken on the batch of step $K - 1$.
+    With mini-batches, the loss at $\theta_k$ is the one of step $k$'s batch; the last, at
+    $\theta_K$, is taken on the batch of step $K - 1$.
 
     Args:
         length: whether to minimise the path's length (divide by the norm) rather than its energy

@@ -62,7 +62,9 @@ class MAML(Initialization):
                 tape.watch(source)
                 adapted = adapt(source, observe_nothing, ())
                 loss = meta_loss(adapted.final)
-        return InitializationStep(dense_gradient(tape, loss, source), adapted)
+        gradient = dense_gradient(tape, loss, source)
+        # Behind the task parameters, theta_K holds adapted context, which has no part in this.
+        return InitializationStep(gradient[: len(theta)], adapted)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

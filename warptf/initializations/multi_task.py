@@ -15,8 +15,9 @@ from warptf.initializations.initialization import (
 
 
 class MultiTask(Initialization):
-    r"""Joint training: the gradient of the task loss at the current parameters, $\nabla_\theta
-    L_{task}(\theta_0)$, averaged over tasks.
+    r"""Joint training: the gradient of the task loss at the current parameters.
+
+    $\nabla_\theta L_{task}(\theta_0)$, averaged over tasks.
 
     Example:
         >>> import warptf

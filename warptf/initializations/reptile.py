@@ -35,5 +35,6 @@ class Reptile(Initialization):
     ) -> InitializationStep:
         """Adapts and returns the way back from the adapted parameters."""
         adapted = adapt(theta, observe_nothing, ())
-        gradient = [a - b for a, b in zip(theta, adapted.final.theta, strict=True)]
+        # Behind the task parameters, theta_K holds adapted context, which has no part in this.
+        gradient = [a - b for a, b in zip(theta, adapted.final.theta, strict=False)]
         return InitializationStep(gradient, adapted)

@@ -20,7 +20,7 @@ class Adam(InnerOptimizer):
     $\theta_{k+1} = \theta_k - \alpha \hat m_{k+1} / (\sqrt{\hat v_{k+1}} + \epsilon)$ with
     $\hat m_k = m_k / (1-\beta_1^k)$, $\hat v_k = v_k / (1-\beta_2^k)$, from zeros for every task.
 
-    Where a gradient has been exactly zero so far, $\hat v = 0$ and $\sqrt{\cdot}$ has no derivative:
+    Where a gradient has been exactly zero so far, $\hat v = 0$ and its root has no derivative:
     the step there is zero, and so is its derivative here, instead of NaN.
 
     Args:
@@ -88,10 +88,13 @@ class Adam(InnerOptimizer):
         return InnerUpdate(moved, [*means, *squares, count])
 
     def _step(self, theta: tf.Tensor, mean: tf.Tensor, square: tf.Tensor, count: tf.Tensor) -> Any:
-        beta_1, beta_2 = tf.constant(self.beta_1, theta.dtype), tf.constant(self.beta_2, theta.dtype)
+        beta_1, beta_2 = (
+            tf.constant(self.beta_1, theta.dtype),
+            tf.constant(self.beta_2, theta.dtype),
+        )
         mean_hat = mean / (1 - tf.pow(beta_1, count))
         square_hat = square / (1 - tf.pow(beta_2, count))
-        # The root is taken of a safe number where v is 0, since 0 * inf would be NaN in its gradient.
+        # The root is taken of a safe number where v is 0, since 0 * inf is NaN in its gradient.
         seen = square_hat > 0
         root = tf.where(seen, tf.sqrt(tf.where(seen, square_hat, tf.ones_like(square_hat))), 0.0)
         denominator = tf.where(seen, root + self.epsilon, tf.ones_like(root))

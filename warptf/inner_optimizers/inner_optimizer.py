@@ -27,8 +27,8 @@ class InnerUpdate(NamedTuple):
 class InnerOptimizer(keras.layers.Layer):
     r"""A pure, differentiable update rule $\theta_{k+1} = u(\theta_k, g_k; m_k, \psi)$.
 
-    Nothing is assigned in an update: task parameters and the rule's own state $m$ go in and come out
-    as tensors, so that one step, or a whole adaptation, can be differentiated. Learned
+    Nothing is assigned in an update: task parameters and the rule's own state $m$ go in and come
+    out as tensors, so that one step, or a whole adaptation, can be differentiated. Learned
     hyper-parameters $\psi$, if any, are the weights of the layer and are given to `update` as
     tensors too. It is a Keras layer only so that they are tracked and saved with the meta-learner.
 

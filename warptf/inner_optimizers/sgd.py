@@ -78,7 +78,11 @@ class SGD(InnerOptimizer):
     """
 
     def __init__(
-        self, learning_rate: float = 0.1, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any
+        self,
+        learning_rate: float = 0.1,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.learning_rate = check_rate("learning_rate", learning_rate)

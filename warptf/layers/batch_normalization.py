@@ -7,16 +7,18 @@ import tensorflow as tf
 
 from warptf.layers.registration import register_layer_class
 
-_THIRD = "third derivatives of warptf.layers.BatchNormalization: use keras.layers.BatchNormalization"
+_THIRD = (
+    "third derivatives of warptf.layers.BatchNormalization: use keras.layers.BatchNormalization"
+)
 
 
 class BatchNormalization(keras.layers.BatchNormalization):
     r"""Keras' batch normalization, computed by TensorFlow's fused kernels with exact derivatives.
 
-    $y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta$ with the batch's mean and variance in
-    training. Arguments, weights and values are those of `keras.layers.BatchNormalization`; the first
-    and second derivatives are written out, which makes inner steps and the exact warp objective
-    faster. Third derivatives are refused. Inputs that the kernels do not take (other than
+    $y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta$ with the batch's mean and variance
+    in training. Arguments, weights and values are those of `keras.layers.BatchNormalization`; the
+    first and second derivatives are written out, which makes inner steps and the exact warp
+    objective faster. Third derivatives are refused. Inputs that the kernels do not take (other than
     `float32` images with the channels last, masks, `synchronized`, renormalisation) go Keras' way.
 
     Args:
@@ -132,8 +134,8 @@ def _second_order(given: tuple[tf.Tensor, ...], first: Any, second: Any, epsilon
 
     With $r = (\sigma^2 + \epsilon)^{-1/2}$, $\hat x = (x - \mu) r$ and the projection $P(z) = z -
     \bar z - \hat x \overline{z \hat x}$, the kernel computes $dx = \gamma r P(dy)$, $d\gamma = n
-    \overline{dy \hat x}$ and $d\beta = n \overline{dy}$; `second` holds the same for `u` in place of
-    `dy`. $P$ is symmetric, and $\partial \hat x$ along a direction $z$ is $r P(z)$.
+    \overline{dy \hat x}$ and $d\beta = n \overline{dy}$; `second` holds the same for `u` in place
+    of `dy`. $P$ is symmetric, and $\partial \hat x$ along a direction $z$ is $r P(z)$.
     """
     x, dy, u, u_gamma, u_beta, gamma, mean, variance = given
     dgamma, dbeta = first

@@ -15,6 +15,8 @@ class CrossReplicaMetaLearner(MetaLearner):
     work on all replicas by `strategy.run`. Subclasses implement it.
     """
 
+    train_function: Any
+
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs one meta-step on a meta-batch and returns what is to be reported."""
         raise NotImplementedError(f"{type(self).__name__} must implement _meta_step().")

@@ -89,7 +89,7 @@ class MetaLearner(keras.Model):
         self.model = model
         self.inner_optimizer = inner_optimizer
         self.inner_steps = _positive("inner_steps", inner_steps)
-        self.objective = objective
+        self.objective: Any = objective
         self.initialization = initialization
         self.initialization_weight = float(initialization_weight)
         self.evaluation_steps = (
@@ -99,8 +99,9 @@ class MetaLearner(keras.Model):
         self._learner = FunctionalLearner(model)
         if objective is not None and not self._learner.partition.warp_variables:
             raise ValueError(
-                f"model {model.name!r} has no warp variables for the objective to move: insert warp "
-                "layers (warptf.interleave), declare some (warptf.designate), or pass objective=None."
+                f"model {model.name!r} has no warp variables for the objective to move: insert "
+                "warp layers (warptf.interleave), declare some (warptf.designate), or pass "
+                "objective=None."
             )
         inner_optimizer.build_for(self._learner.theta_variables)
         self.meta_step = self.add_weight(
@@ -111,10 +112,10 @@ class MetaLearner(keras.Model):
             trainable=False,
             aggregation="only_first_replica",
         )
-        self._input_spec = input_spec(model)
-        self._input_rank = len(self._input_spec.shape)
+        self._model_input = input_spec(model)
+        self._input_rank = len(self._model_input.shape)
         self._label_spec: tf.TensorSpec | None = None
-        self._outer: OuterOptimizers | None = None
+        self._is_compiled = False
         self._task_metrics = TaskMetrics([])
         self._trackers: dict[str, keras.metrics.Mean] = {}
         self.built = True
@@ -173,7 +174,9 @@ class MetaLearner(keras.Model):
                 "optimizer, initialization_optimizer and rate_optimizer move different variables "
                 "and must be different objects: make one instance for each."
             )
-        self._outer = OuterOptimizers(*zip(optimizers, self._meta_variables(), strict=True))
+        self._outer: OuterOptimizers = OuterOptimizers(
+            *zip(optimizers, self._meta_variables(), strict=True)
+        )
         self._problem = Adaptation(self._learner, self.inner_optimizer, self._loss_function)
         self._trackers = {
             name: keras.metrics.Mean(name=name) for name in ("loss", *self._task_metrics.names)
@@ -181,6 +184,11 @@ class MetaLearner(keras.Model):
         self._compile_arguments = {"jit_compile": jit_compile, **kwargs}
         self._score_function: Callable[..., Any] | None = None
         self._adapt_function: Callable[..., Any] | None = None
+        self._is_compiled = True
+
+    def _check_compiled(self, what: str) -> None:
+        if not self._is_compiled:
+            raise ValueError(f"compile the meta-learner before {what}: it has no loss yet.")
 
     def _meta_variables(self) -> tuple[Sequence[keras.Variable], ...]:
         """Returns the variables that each of the three optimizers moves."""
@@ -191,12 +199,15 @@ class MetaLearner(keras.Model):
         """Refuses to train where nothing would move."""
         if self.objective is None and not self.initialization.learns:
             raise ValueError(
-                "there is nothing to meta-train: objective is None and the initialization is Fixed. "
-                "Pass an objective such as warptf.objectives.WarpGrad(), or an initialization."
+                "there is nothing to meta-train: objective is None and the initialization is "
+                "Fixed. Pass an objective, such as warptf.objectives.WarpGrad(), or an "
+                "initialization."
             )
 
     def get_compile_config(self) -> dict[str, Any]:
-        """Returns the arguments of `compile`, serialised."""
+        """Returns the arguments of `compile`, serialised; nothing before it was called."""
+        if not self._is_compiled:
+            return {}
         given = {
             "optimizer": self.optimizer,
             "loss": self._given_loss,
@@ -228,8 +239,7 @@ class MetaLearner(keras.Model):
             ValueError: wrong shapes, NaN in the first meta-batch, labels out of range; or a
                 meta-learner that has nothing to learn.
         """
-        if self._outer is None:
-            raise ValueError("compile the meta-learner before fit: it has no loss yet.")
+        self._check_compiled("fit")
         self._check_learns()
         self._check_training_task(self._prepare(x, self.inner_steps, "training"))
         validation = kwargs.get("validation_data")
@@ -250,8 +260,7 @@ class MetaLearner(keras.Model):
         Returns:
             As `keras.Model.evaluate`: the loss and the metrics, computed per task and averaged.
         """
-        if self._outer is None:
-            raise ValueError("compile the meta-learner before evaluate: it has no loss yet.")
+        self._check_compiled("evaluate")
         if not kwargs.get("_use_cached_eval_dataset"):
             self._prepare(x, self._evaluation_steps, "evaluation", query_steps=False)
         return super().evaluate(x, *args, **kwargs)
@@ -267,10 +276,10 @@ class MetaLearner(keras.Model):
                 f"the {where} data must be a tf.data.Dataset of warptf.tasks.Task, got "
                 f"{type(data).__name__}: use tf.data.Dataset.from_tensors(task) for one meta-batch."
             )
-        check_task(as_task(data.element_spec), self._input_spec, steps, where, query_steps)
+        check_task(as_task(data.element_spec), self._model_input, steps, where, query_steps)
         for first in data.take(1):
             task = as_task(first)
-            check_task(task, self._input_spec, steps, where, query_steps)
+            check_task(task, self._model_input, steps, where, query_steps)
             inner, meta = task.replay or (None, None)
             parts = {"support": task.support, "query": task.query, "replay": inner, "meta": meta}
             for name, part in parts.items():
@@ -294,7 +303,7 @@ class MetaLearner(keras.Model):
     def _classes(self) -> int | None:
         """Returns the number of classes if the loss takes class indices, all of them in range."""
         loss = self._loss_function
-        name = getattr(loss, "name", None) or getattr(loss, "__name__", "")
+        name: str = getattr(loss, "name", None) or getattr(loss, "__name__", "")
         if "sparse" not in name or getattr(loss, "ignore_class", None) is not None:
             return None
         return output_spec(self.model).shape[-1]
@@ -346,19 +355,22 @@ class MetaLearner(keras.Model):
             final, (observed, rest) = self._problem.run(
                 start, self.inner_steps, body, (observed, carry)
             )
-            return Adapted(final._replace(theta=final.theta[:count]), observed, rest)
+            return Adapted(final, observed, rest)
 
         def loss_on(name: str) -> Callable[[InnerState], tf.Tensor]:
             def loss(inner: InnerState) -> tf.Tensor:
                 batch = self._batch(getattr(task, name), last)
-                adapted = [*inner.theta, *context]
-                return self._problem.loss(adapted, phi, inner.state, batch).loss
+                return self._problem.loss(inner.theta, phi, inner.state, batch).loss
 
             return loss
 
         return self.initialization.learn(
             adapt, list(theta[:count]), loss_on("support"), loss_on("query")
         )
+
+    def _no_gradient(self) -> Tensors:
+        r"""Returns zeros for $\theta_0$, where an initialisation does not learn."""
+        return [tf.zeros(v.shape, v.dtype) for v in self.partition.task_variables]
 
     def _batch(self, part: Any, k: tf.Tensor) -> Any:
         """Returns the batch that a part of a task holds for step `k`."""
@@ -375,8 +387,20 @@ class MetaLearner(keras.Model):
         if self.initialization.learns:
             self._outer.move_initialization([self.initialization_weight * g for g in gradient])
 
-    def _logs(self) -> dict[str, tf.Tensor]:
-        return {name: tracker.result() for name, tracker in self._trackers.items()}
+    def _end_meta_step(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Counts the meta-step and returns the means so far."""
+        with tf.control_dependencies(list(values.values())):
+            self.meta_step.assign_add(1)
+        return self._track(values)
+
+    def _track(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Adds values to the means that are reported, and returns the means so far."""
+        for name, value in values.items():
+            # A step is begun before it is known that the data have ended: nothing may be counted
+            # before the value is there.
+            with tf.control_dependencies([value]):
+                self._trackers[name].update_state(value)
+        return {name: self._trackers[name].result() for name in values}
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -388,9 +412,7 @@ class MetaLearner(keras.Model):
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Adapts to a meta-batch and scores its query sets."""
         scores = self._score_tasks(as_task(data), self._evaluation_steps, along=False)
-        for name, tracker in self._trackers.items():
-            tracker.update_state(scores[name])
-        return self._logs()
+        return self._track(scores)
 
     def evaluate_tasks(self, data: tf.data.Dataset, steps: int | None = None) -> dict[str, Any]:
         """Scores each task by itself.
@@ -404,8 +426,7 @@ class MetaLearner(keras.Model):
             the data set; and, with the prefix `"support_"`, the same on the batch of each inner
             step before the step is taken, `[N, K]`.
         """
-        if self._outer is None:
-            raise ValueError("compile the meta-learner before evaluate_tasks: it has no loss yet.")
+        self._check_compiled("evaluate_tasks")
         steps = self._evaluation_steps if steps is None else _positive("steps", steps)
         self._prepare(data, steps, "evaluation", query_steps=False)
         if self._score_function is None:
@@ -483,18 +504,15 @@ class MetaLearner(keras.Model):
         Raises:
             ValueError: not compiled, wrong shapes, NaN, labels out of range.
         """
-        if self._outer is None:
-            raise ValueError("compile the meta-learner before adapt: it has no loss yet.")
+        self._check_compiled("adapt")
         steps = self._evaluation_steps if steps is None else _positive("steps", steps)
         x, y = _as_tensors(x), _as_tensors(y)
-        check_support(x, y, self._input_spec)
+        check_support(x, y, self._model_input)
         check_values("support set", x, y, self._classes())
         self._resolve_specs(tf.nest.map_structure(lambda t: t[tf.newaxis], (x, y)))
         size = None if batch_size is None else _positive("batch_size", batch_size)
         if self._adapt_function is None:
-            self._adapt_function = tf.function(
-                self._adapt, reduce_retracing=True, autograph=False
-            )
+            self._adapt_function = tf.function(self._adapt, reduce_retracing=True, autograph=False)
         final = self._adapt_function((x, y), tf.constant(steps), size, tf.constant(int(seed)))
         return self._copy_with(final)
 
@@ -546,8 +564,7 @@ class MetaLearner(keras.Model):
             ValueError: not compiled, or the kind of targets is not known yet.
             FileExistsError: the folder is there and holds something.
         """
-        if self._outer is None:
-            raise ValueError("compile the meta-learner before export: it has no loss yet.")
+        self._check_compiled("export")
         spec = label_spec or self._label_spec
         if spec is None:
             raise ValueError(
@@ -621,6 +638,6 @@ def _optimizer_or_copy(optimizer: Any, original: keras.optimizers.Optimizer) -> 
 
 def _as_tensors(values: Any) -> Any:
     # A list of numbers is an array, not a structure of inputs.
-    if isinstance(values, (list, tuple)) and not any(map(tf.is_tensor, values)):
+    if isinstance(values, list) and not any(hasattr(v, "shape") for v in values):
         values = np.asarray(values)
     return tf.nest.map_structure(tf.convert_to_tensor, values)

@@ -85,9 +85,7 @@ class MultiHeadFinetuning(CrossReplicaMetaLearner):
             name=f"{variable.name}_heads",
             shape=(self.num_tasks, *variable.shape),
             dtype=variable.dtype,
-            initializer=lambda shape, dtype: tf.broadcast_to(
-                tf.cast(variable.value, dtype), shape
-            ),
+            initializer=lambda shape, dtype: tf.broadcast_to(tf.cast(variable.value, dtype), shape),
         )
 
     def _meta_variables(self) -> tuple[Any, ...]:
@@ -183,9 +181,7 @@ class MultiHeadFinetuning(CrossReplicaMetaLearner):
         return map_tasks(gradients, task, signature, task_count(task))
 
     def _finish(self, loss: tf.Tensor) -> dict[str, tf.Tensor]:
-        self.meta_step.assign_add(1)
-        self._trackers["loss"].update_state(loss)
-        return {"loss": self._trackers["loss"].result()}
+        return self._end_meta_step({"loss": loss})
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""

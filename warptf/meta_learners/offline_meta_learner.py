@@ -114,9 +114,7 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
         count = task_count(as_task(local))
         self._check_replay(count)
         total = count * self.inner_steps
-        self._buffers = [
-            self._make_buffer(count) for _ in range(strategy.num_replicas_in_sync)
-        ]
+        self._buffers = [self._make_buffer(count) for _ in range(strategy.num_replicas_in_sync)]
         collected = strategy.run(self._collect, args=(data,))
         updates = total // self.replay_batch_size
 
@@ -134,11 +132,20 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
         logs = strategy.run(self._finish, args=(collected, losses / updates_in_all))
         return self._report(logs)
 
+    def _check_training_task(self, task: Task) -> None:
+        """Refuses a storage that the compiled meta-step could not use."""
+        if self.jit_compile and self.replay_storage == "disk":
+            raise ValueError(
+                'replay_storage="disk" does not go with jit_compile=True, since XLA reads no '
+                'files: use replay_storage="device", or jit_compile=False.'
+            )
+
     def _check_replay(self, count: Any) -> None:
         if not isinstance(count, int):
             raise ValueError(
                 "the number T of tasks in a meta-batch must be the same for all and divide by the "
-                "number of replicas, got batches of unknown size: use batch(T, drop_remainder=True)."
+                "number of replicas, got batches of unknown size: use "
+                "batch(T, drop_remainder=True)."
             )
         if count * self.inner_steps % self.replay_batch_size:
             raise ValueError(
@@ -154,7 +161,10 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
                 self._problem.start(self._learner.initial_theta(), tf.constant([0, 0]))
             )
         ]
-        return make_replay_buffer(self.replay_storage, specs, count, self.inner_steps)
+        # XLA reads no files.
+        device = self.jit_compile and self.replay_storage == "auto"
+        storage = "device" if device else self.replay_storage
+        return make_replay_buffer(storage, specs, count, self.inner_steps)
 
     def _buffer(self) -> Any:
         return self._buffers[tf.get_static_value(_replica_id())]
@@ -173,18 +183,13 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
                 return step, buffer.write(store, index, k, kept)
 
             seed = self._task_seed(task, index)
-            learned = self._learn_initialization(
-                one, theta, phi, seed, advance, buffer.begin()
-            )
+            learned = self._learn_initialization(one, theta, phi, seed, advance, buffer.begin())
             final = learned.adapted.final
-            context = theta[len(self.partition.task_variables) :]
             query = self._batch(one.query, tf.constant(self.inner_steps - 1))
-            output = self._problem.loss([*final.theta, *context], phi, final.state, query)
+            output = self._problem.loss(final.theta, phi, final.state, query)
             return {
                 "entries": buffer.finish(learned.adapted.rest),
-                "initialization": list(
-                    learned.gradient or [tf.zeros_like(t) for t in final.theta]
-                ),
+                "initialization": list(learned.gradient or self._no_gradient()),
                 **self._task_metrics(query[1], output.predictions),
             }
 
@@ -264,11 +269,8 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
     def _finish(self, collected: dict[str, Any], loss: tf.Tensor) -> dict[str, tf.Tensor]:
         r"""Moves $\theta_0$ and reports."""
         self._update_initialization(collected["initialization"])
-        self.meta_step.assign_add(1)
-        self._trackers["loss"].update_state(loss)
-        for name in self._task_metrics.names:
-            self._trackers[name].update_state(collected[name])
-        return self._logs()
+        scores = {name: collected[name] for name in self._task_metrics.names}
+        return self._end_meta_step({"loss": loss, **scores})
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""

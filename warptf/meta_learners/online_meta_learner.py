@@ -108,13 +108,10 @@ class OnlineMetaLearner(MetaLearner):
             **{name: tf.TensorSpec((), tf.float32) for name in names},
         }
         per_task = map_tasks(learn, task, signature, task_count(task))
-        for name, tracker in self._trackers.items():
-            tracker.update_state(per_task[name])
         means = tf.nest.map_structure(lambda t: tf.reduce_mean(t, axis=0), per_task)
         self._update_outer(means["phi"], means["hyper"])
         self._update_initialization(means["initialization"])
-        self.meta_step.assign_add(1)
-        return self._logs()
+        return self._end_meta_step({name: per_task[name] for name in ("loss", *names)})
 
     def _learn_task(
         self, task: Task, theta: Tensors, phi: Tensors, hyper: Tensors, seed: tf.Tensor
@@ -131,10 +128,9 @@ class OnlineMetaLearner(MetaLearner):
         carry = () if self.objective is None else (*zeros, tf.zeros([], tf.float32))
         learned = self._learn_initialization(task, theta, phi, seed, advance, carry)
         final = learned.adapted.final
-        context = theta[len(self.partition.task_variables) :]
         query = self._batch(task.query, tf.constant(self.inner_steps - 1))
         # Without an objective along the steps, the loss to watch is the one after adaptation.
-        output = self._problem.loss([*final.theta, *context], phi, final.state, query)
+        output = self._problem.loss(final.theta, phi, final.state, query)
         metrics = self._task_metrics(query[1], output.predictions)
         if self.objective is None:
             phi_sum, hyper_sum = zeros
@@ -142,7 +138,7 @@ class OnlineMetaLearner(MetaLearner):
         else:
             phi_sum, hyper_sum, loss = learned.adapted.rest
             loss /= self.inner_steps
-        gradient = learned.gradient or [tf.zeros_like(t) for t in final.theta]
+        gradient = learned.gradient or self._no_gradient()
         return {
             "phi": [g / self.inner_steps for g in phi_sum],
             "hyper": [g / self.inner_steps for g in hyper_sum],
@@ -171,15 +167,17 @@ class OnlineMetaLearner(MetaLearner):
             look = self.objective.lookahead(
                 self._problem, constant, fixed, hyper, batch, meta_batch
             )
-            look = tf.nest.map_structure(tf.stop_gradient, look._replace(step=()))
             step = self._problem.step(inner, fixed, hyper, batch)
         else:
             look = self.objective.lookahead(self._problem, inner, phi, hyper, batch, meta_batch)
             step = look.step
+        # Nothing that is differentiated later goes through the objective's terms.
+        terms = (look.phi_gradient, look.hyper_gradient, look.meta_loss)
+        phi_term, hyper_term, loss = tf.nest.map_structure(tf.stop_gradient, terms)
         phi_sum, hyper_sum, loss_sum = carry
         carry = (
-            [a + b for a, b in zip(phi_sum, look.phi_gradient, strict=True)],
-            [a + b for a, b in zip(hyper_sum, look.hyper_gradient, strict=True)],
-            loss_sum + tf.cast(look.meta_loss, tf.float32),
+            [a + b for a, b in zip(phi_sum, phi_term, strict=True)],
+            [a + b for a, b in zip(hyper_sum, hyper_term, strict=True)],
+            loss_sum + tf.cast(loss, tf.float32),
         )
         return step, carry

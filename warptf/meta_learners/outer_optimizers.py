@@ -50,4 +50,7 @@ def _apply(
     # Keras sums over replicas; the gradients here are means over each replica's tasks.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     scaled = [g / replicas for g in gradients] if replicas > 1 else list(gradients)
-    optimizer.apply(scaled, list(variables))
+    # The optimizer counts its steps: not before there are gradients, for a step is begun before it
+    # is known that the data have ended.
+    with tf.control_dependencies(scaled):
+        optimizer.apply(scaled, list(variables))

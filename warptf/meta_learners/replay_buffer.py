@@ -5,7 +5,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -127,7 +126,7 @@ class DiskReplayBuffer:
 
     def _write(
         self, written: np.ndarray, task: np.ndarray, k: np.ndarray, *leaves: np.ndarray
-    ) -> np.ndarray:
+    ) -> np.int32:
         for array, leaf in zip(self._arrays, leaves, strict=True):
             array[task, k] = leaf
         return np.int32(written + 1)

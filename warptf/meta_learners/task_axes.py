@@ -15,7 +15,8 @@ def as_task(data: Any) -> Task:
         TypeError: it has not the structure of a task.
     """
     if isinstance(data, tuple) and 2 <= len(data) <= 4:
-        task = Task(*(None if _is_absent(part) else part for part in data))
+        parts: list[Any] = [None if _is_absent(part) else part for part in data]
+        task = Task(*parts)
         replay = () if task.replay is None else task.replay
         if all(_is_pair(part) for part in (task.support, task.query, *replay)):
             return task
@@ -66,6 +67,7 @@ def map_tasks(
     """
     present = {name: part for name, part in task._asdict().items() if part is not None}
 
+    @tf.autograph.experimental.do_not_convert
     def one(elements: tuple[tf.Tensor, dict[str, Any]]) -> Any:
         index, parts = elements
         return function(Task(**{"query": None, "support": None, **parts}), index)

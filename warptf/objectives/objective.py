@@ -37,7 +37,7 @@ class Objective:
 
     @property
     def replays_inner_step(self) -> bool:
-        r"""Whether the offline algorithm replays the step at $\theta_k$, or starts at $\theta_{k+1}$."""
+        r"""Whether a replay takes the step at $\theta_k$ again, or starts at $\theta_{k+1}$."""
         return True
 
     def lookahead(
@@ -60,6 +60,19 @@ class Objective:
             meta_batch: another mini-batch of the same task, for $L_{meta}$.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement lookahead().")
+
+    def stored(
+        self, problem: Adaptation, after: InnerState, phi: Sequence[tf.Tensor], meta_batch: Batch
+    ) -> Lookahead:
+        r"""Returns the term at a stored $\theta_{k+1}$; for objectives that replay no inner step.
+
+        Args:
+            problem: the inner problem.
+            after: the stored state at $k + 1$.
+            phi: warp parameters.
+            meta_batch: mini-batch for $L_{meta}$.
+        """
+        raise NotImplementedError(f"{type(self).__name__} replays inner steps.")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -11,6 +11,7 @@ from warptf.objectives.objective import Lookahead, Objective
 Tensors = list[tf.Tensor]
 
 SECOND_ORDER = ("exact", "finite_difference", "none")
+_FORWARD_STEP, _CENTRAL_STEP = 1e-4, 5e-4
 
 
 class WarpGrad(Objective):
@@ -19,8 +20,8 @@ class WarpGrad(Objective):
     Exact, Eq. 7: $L(\phi) = \sum_\tau \sum_k L_{meta}(u(\theta_k, \nabla L_{task}(\theta_k; \phi));
     \phi)$. Its gradient is the direct part $\partial_\phi L_{meta}$ at the stepped point plus, with
     $v = \nabla_\theta L_{meta}$ there and $w = (\partial u / \partial g)^\top v$, the mixed
-    second-order part $\partial_\phi (\nabla_\theta L_{task}(\theta_k; \phi) \cdot w)$. $\theta_k$ is a
-    constant: nothing is backpropagated along the trajectory.
+    second-order part $\partial_\phi (\nabla_\theta L_{task}(\theta_k; \phi) \cdot w)$. $\theta_k$
+    is a constant: nothing is backpropagated along the trajectory.
 
     Approximate, Eq. 8: the stepped point is a constant too, and the mixed part is dropped.
 
@@ -33,9 +34,11 @@ class WarpGrad(Objective):
     Args:
         second_order: `"exact"` (default), `"finite_difference"` or `"none"` (Eq. 8).
         central: whether the difference is central, $[\nabla_\phi L(\theta + \epsilon w) -
-            \nabla_\phi L(\theta - \epsilon w)] / 2\epsilon$: one more gradient, error of second order.
-            Defaults to `False`.
-        relative_step: size of the difference's step, see above. Defaults to 1e-3.
+            \nabla_\phi L(\theta - \epsilon w)] / 2\epsilon$: one more gradient, an error of second
+            order. Defaults to `False`.
+        relative_step: size of the difference's step, see above. By default 1e-4, or 5e-4 for the
+            central difference: about where rounding in single precision and the difference's own
+            error balance.
 
     Raises:
         ValueError: an unknown mode or a step that is not positive.
@@ -50,19 +53,22 @@ class WarpGrad(Objective):
     """
 
     def __init__(
-        self, second_order: str = "exact", central: bool = False, relative_step: float = 1e-3
+        self,
+        second_order: str = "exact",
+        central: bool = False,
+        relative_step: float | None = None,
     ) -> None:
         if second_order not in SECOND_ORDER:
             raise ValueError(f"second_order must be one of {SECOND_ORDER}, got {second_order!r}.")
-        if not 0 < relative_step < float("inf"):
+        if relative_step is not None and not 0 < relative_step < float("inf"):
             raise ValueError(f"relative_step must be above 0 and finite, got {relative_step}.")
         self.second_order = second_order
         self.central = bool(central)
-        self.relative_step = float(relative_step)
+        self.relative_step = None if relative_step is None else float(relative_step)
 
     @property
     def replays_inner_step(self) -> bool:
-        r"""Whether a replay starts at $\theta_k$; Eq. 8 needs no more than the stored $\theta_{k+1}$."""
+        r"""Whether a replay takes the step again; Eq. 8 needs only the stored $\theta_{k+1}$."""
         return self.second_order != "none"
 
     def lookahead(
@@ -152,14 +158,13 @@ class WarpGrad(Objective):
         phi_gradient: Tensors,
     ) -> Tensors:
         """Returns the finite-difference estimate of the mixed part along w."""
-        size = self.relative_step * (1.0 + tf.linalg.global_norm(inner.theta))
+        default = _CENTRAL_STEP if self.central else _FORWARD_STEP
+        size = (self.relative_step or default) * (1.0 + tf.linalg.global_norm(inner.theta))
         norm = tf.linalg.global_norm(w)
         epsilon = tf.math.divide_no_nan(size, norm)
 
         def at(scale: tf.Tensor) -> Tensors:
-            theta = [
-                t + tf.cast(scale, t.dtype) * d for t, d in zip(inner.theta, w, strict=True)
-            ]
+            theta = [t + tf.cast(scale, t.dtype) * d for t, d in zip(inner.theta, w, strict=True)]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(phi)
                 loss = problem.loss(theta, phi, inner.state, batch).loss

@@ -1,0 +1,1 @@
+"""What things cost, measured side by side; each module is a program, see docs/benchmarks.md."""

@@ -1,0 +1,85 @@
+"""Two replicas give the variables that one device gives on the same tasks."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from meta_learners.problems import classification_tasks, cross_entropy, network, one_batch, stream
+
+import warptf
+from warptf.initializations import Leap
+from warptf.inner_optimizers import SGD, LearnedSGD
+
+TASKS, STEPS = 4, 2
+
+
+def online():
+    return warptf.OnlineMetaLearner(
+        network(batch_norm=True, dropout=0.3), LearnedSGD(0.1), STEPS, initialization=Leap()
+    )
+
+
+def offline():
+    # All that a replica stores at once: then the order of the replays does not matter.
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return warptf.OfflineMetaLearner(
+        network(batch_norm=True, dropout=0.3),
+        SGD(0.1, momentum=0.5),
+        STEPS,
+        initialization=Leap(),
+        replay_batch_size=TASKS * STEPS // replicas,
+        replay_epochs=2,
+    )
+
+
+def finetuning():
+    return warptf.MultiHeadFinetuning(network(warp=False), SGD(0.1), STEPS, num_tasks=5)
+
+
+def train(make):
+    learner = make()
+    learner.compile(
+        keras.optimizers.SGD(0.1, momentum=0.9),
+        cross_entropy(),
+        ["accuracy"],
+        initialization_optimizer=keras.optimizers.Adam(0.01),
+        rate_optimizer=keras.optimizers.SGD(0.01),
+    )
+    history = learner.fit(stream(2, tasks=TASKS, steps=STEPS, ids=True), verbose=0).history
+    scores = None
+    if make is online:
+        # Fewer tasks in the last meta-batch than replicas could share evenly, and no random state.
+        held_out = one_batch(classification_tasks(TASKS, STEPS, ids=True))
+        scores = learner.evaluate(held_out, verbose=0, return_dict=True)
+    return learner, history, scores
+
+
+@pytest.mark.parametrize("make", [online, offline, finetuning])
+def test_two_replicas_equal_one_device(make):
+    alone, history, scores = train(make)
+    strategy = tf.distribute.MirroredStrategy(
+        ["/cpu:0", "/cpu:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
+    assert strategy.num_replicas_in_sync == 2
+    with strategy.scope():
+        together, their_history, their_scores = train(make)
+    for variable, a, b in zip(
+        alone.weights, alone.get_weights(), together.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(b, a, rtol=2e-4, atol=2e-6, err_msg=variable.path)
+    for name, expected in history.items():
+        np.testing.assert_allclose(their_history[name], expected, rtol=1e-4, err_msg=name)
+    assert scores is None or their_scores == pytest.approx(scores, rel=1e-4)
+    assert int(together.meta_step.numpy()) == 2
+
+
+def test_a_meta_batch_that_replicas_cannot_share_is_refused_offline():
+    strategy = tf.distribute.MirroredStrategy(
+        ["/cpu:0", "/cpu:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
+    with strategy.scope():
+        learner = warptf.OfflineMetaLearner(network(), SGD(0.1), STEPS)
+        learner.compile("sgd", cross_entropy())
+    with pytest.raises(ValueError, match=r"divide by the number of replicas.*drop_remainder"):
+        learner.fit(stream(1, tasks=3, steps=STEPS), verbose=0)
+    assert int(learner.meta_step.numpy()) == 0
