@@ -12,6 +12,8 @@ from warptf.partition import FunctionalLearner
 Tensors = list[tf.Tensor]
 Batch = tuple[Any, Any]
 
+_KERAS_MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+
 
 class InnerState(NamedTuple):
     r"""Everything that adaptation moves, at one step.
@@ -98,10 +100,19 @@ class Adaptation:
         """Returns the loss of the learner on a batch `(x, y)`."""
         x, y = batch
         output = self.learner(theta, phi, state, x, training)
-        loss = tf.reduce_mean(self._loss(y, output.predictions))
+        loss = self._mean_loss(y, output.predictions)
         if output.penalty is not None:
             loss += tf.cast(output.penalty, loss.dtype)
         return LossOutput(loss, output.predictions, output.state)
+
+    def _mean_loss(self, y: Any, predictions: Any) -> tf.Tensor:
+        loss = tf.reduce_mean(self._loss(y, predictions))
+        # Keras divides means by the number of replicas, for gradients that are summed over them;
+        # a task is learned on one replica alone.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas > 1 and getattr(self._loss, "reduction", None) in _KERAS_MEANS:
+            loss *= replicas
+        return loss
 
     def step(
         self, inner: InnerState, phi: Sequence[tf.Tensor], hyper: Sequence[tf.Tensor], batch: Batch

@@ -64,9 +64,11 @@ def classification_tasks(
     )
 
 
-def stream(steps: int, start: int = 0, **kwargs: Any) -> tf.data.Dataset:
-    """Meta-batches `start .. start + steps - 1` of an endless stream of random tasks."""
-    batches = [classification_tasks(seed=100 + i, **kwargs) for i in range(start, start + steps)]
+def stream(meta_steps: int, start: int = 0, **kwargs: Any) -> tf.data.Dataset:
+    """Meta-batches `start .. start + meta_steps - 1` of an endless stream of random tasks."""
+    batches = [
+        classification_tasks(seed=100 + i, **kwargs) for i in range(start, start + meta_steps)
+    ]
     present = [name for name in Task._fields if getattr(batches[0], name) is not None]
     stacked = tf.nest.map_structure(
         lambda *leaves: np.stack(leaves), *[tuple(getattr(b, n) for n in present) for b in batches]
@@ -101,9 +103,7 @@ class ScalarLearner:
             [
                 keras.Input((1,)),
                 keras.layers.Dense(1, use_bias=False, kernel_initializer=constant(self.theta)),
-                warptf.layers.WarpDense(
-                    1, use_bias=False, kernel_initializer=constant(self.phi)
-                ),
+                warptf.layers.WarpDense(1, use_bias=False, kernel_initializer=constant(self.phi)),
             ]
         )
 

@@ -24,8 +24,6 @@ ALPHA = 0.1
 START = ScalarLearner(theta=0.7, phi=1.3)
 
 
-
-
 @pytest.fixture(scope="module")
 def plain():
     learner = warptf.OnlineMetaLearner(network(), SGD(ALPHA), 3)

@@ -113,8 +113,6 @@ def test_a_bad_number_of_tasks_is_refused(count):
 
 
 def test_warp_layers_are_refused():
-    model = keras.Sequential(
-        [keras.Input((1,)), keras.layers.Dense(2), warptf.layers.WarpDense(2)]
-    )
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2), warptf.layers.WarpDense(2)])
     with pytest.raises(ValueError, match="without warp layers"):
         warptf.MultiHeadFinetuning(model, SGD(0.1), 2, num_tasks=2)

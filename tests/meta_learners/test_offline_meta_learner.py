@@ -117,7 +117,9 @@ def test_initialisation_moves_once_from_the_trajectories():
     task = scalar_tasks(TASKS, STEPS, replay=True)
     theta, _ = train(task, initialization=Reptile(), initialization_weight=0.5)
     ends = [thetas[-1] for thetas in trajectories(task)]
-    assert theta == pytest.approx(START.theta - BETA * 0.5 * (START.theta - np.mean(ends)), rel=1e-6)
+    assert theta == pytest.approx(
+        START.theta - BETA * 0.5 * (START.theta - np.mean(ends)), rel=1e-6
+    )
 
 
 def test_learned_rates_replay_the_step_in_the_approximate_mode_too():
@@ -135,9 +137,7 @@ def test_learned_rates_replay_the_step_in_the_approximate_mode_too():
             meta = batch_of(task.replay[1], t, k)
             phi.append(START.phi_gradient(theta - ALPHA * g, START.phi, meta))
             alpha.append(-g * START.theta_gradient(theta - ALPHA * g, START.phi, meta))
-    assert model.get_weights()[1].item() == pytest.approx(
-        START.phi - BETA * np.mean(phi), rel=1e-6
-    )
+    assert model.get_weights()[1].item() == pytest.approx(START.phi - BETA * np.mean(phi), rel=1e-6)
     assert float(inner.get_weights()[0]) == pytest.approx(ALPHA - BETA * np.mean(alpha), rel=1e-5)
 
 

@@ -21,9 +21,7 @@ def trajectories(task, support_steps=True):
         thetas = [START.theta]
         for k in range(STEPS):
             batch = batch_of(task.support, t, k if support_steps else None)
-            thetas.append(
-                thetas[-1] - ALPHA * START.theta_gradient(thetas[-1], START.phi, batch)
-            )
+            thetas.append(thetas[-1] - ALPHA * START.theta_gradient(thetas[-1], START.phi, batch))
         found.append(thetas)
     return found
 
@@ -176,6 +174,8 @@ def test_learned_rate_and_momentum_move_by_their_own_optimizer():
 
 @pytest.mark.parametrize("build", [warptf.WarpMAML, warptf.WarpLeap])
 def test_named_combinations_let_themselves_be_overridden(build):
-    learner = build(START.model(), SGD(0.1), 2, initialization=Reptile(), objective=WarpGrad("none"))
+    learner = build(
+        START.model(), SGD(0.1), 2, initialization=Reptile(), objective=WarpGrad("none")
+    )
     assert isinstance(learner.initialization, Reptile)
     assert learner.objective.second_order == "none"

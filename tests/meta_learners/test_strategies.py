@@ -48,7 +48,6 @@ def train(make):
     history = learner.fit(stream(2, tasks=TASKS, steps=STEPS, ids=True), verbose=0).history
     scores = None
     if make is online:
-        # Fewer tasks in the last meta-batch than replicas could share evenly, and no random state.
         held_out = one_batch(classification_tasks(TASKS, STEPS, ids=True))
         scores = learner.evaluate(held_out, verbose=0, return_dict=True)
     return learner, history, scores

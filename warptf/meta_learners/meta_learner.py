@@ -17,6 +17,7 @@ from warptf.initializations.initialization import (
 )
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.layers.registration import register_layer_class
+from warptf.meta_learners.argument_checks import check_kind, positive_integer
 from warptf.meta_learners.copying import copy_model
 from warptf.meta_learners.outer_optimizers import OuterOptimizers
 from warptf.meta_learners.task_axes import (
@@ -82,18 +83,20 @@ class MetaLearner(keras.Model):
     ) -> None:
         super().__init__(**kwargs)
         initialization = Fixed() if initialization is None else initialization
-        _check_kind("model", model, keras.Model)
-        _check_kind("inner_optimizer", inner_optimizer, InnerOptimizer)
-        _check_kind("objective", objective, (Objective, type(None)))
-        _check_kind("initialization", initialization, Initialization)
+        check_kind("model", model, keras.Model)
+        check_kind("inner_optimizer", inner_optimizer, InnerOptimizer)
+        check_kind("objective", objective, (Objective, type(None)))
+        check_kind("initialization", initialization, Initialization)
         self.model = model
         self.inner_optimizer = inner_optimizer
-        self.inner_steps = _positive("inner_steps", inner_steps)
+        self.inner_steps = positive_integer("inner_steps", inner_steps)
         self.objective: Any = objective
         self.initialization = initialization
         self.initialization_weight = float(initialization_weight)
         self.evaluation_steps = (
-            None if evaluation_steps is None else _positive("evaluation_steps", evaluation_steps)
+            None
+            if evaluation_steps is None
+            else positive_integer("evaluation_steps", evaluation_steps)
         )
         self.seed = int(seed)
         self._learner = FunctionalLearner(model)
@@ -269,6 +272,9 @@ class MetaLearner(keras.Model):
     def _evaluation_steps(self) -> int:
         return self.evaluation_steps or self.inner_steps
 
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Keeps Keras from calling the model on a mean of the replicas' tasks, to build it."""
+
     def _prepare(self, data: Any, steps: int, where: str, query_steps: bool = True) -> Task:
         """Checks the first meta-batch, makes the metrics for its shapes and returns it."""
         if not isinstance(data, tf.data.Dataset):
@@ -281,7 +287,8 @@ class MetaLearner(keras.Model):
             task = as_task(first)
             check_task(task, self._model_input, steps, where, query_steps)
             inner, meta = task.replay or (None, None)
-            parts = {"support": task.support, "query": task.query, "replay": inner, "meta": meta}
+            parts = {"support": task.support, "query": task.query}
+            parts |= {"replay (inner)": inner, "replay (meta)": meta}
             for name, part in parts.items():
                 if part is not None:
                     check_values(f"{where} tasks' {name}", *part, self._classes())
@@ -303,7 +310,7 @@ class MetaLearner(keras.Model):
     def _classes(self) -> int | None:
         """Returns the number of classes if the loss takes class indices, all of them in range."""
         loss = self._loss_function
-        name: str = getattr(loss, "name", None) or getattr(loss, "__name__", "")
+        name = str(getattr(loss, "name", None) or getattr(loss, "__name__", ""))
         if "sparse" not in name or getattr(loss, "ignore_class", None) is not None:
             return None
         return output_spec(self.model).shape[-1]
@@ -427,7 +434,7 @@ class MetaLearner(keras.Model):
             step before the step is taken, `[N, K]`.
         """
         self._check_compiled("evaluate_tasks")
-        steps = self._evaluation_steps if steps is None else _positive("steps", steps)
+        steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
         self._prepare(data, steps, "evaluation", query_steps=False)
         if self._score_function is None:
             self._score_function = tf.function(
@@ -505,12 +512,12 @@ class MetaLearner(keras.Model):
             ValueError: not compiled, wrong shapes, NaN, labels out of range.
         """
         self._check_compiled("adapt")
-        steps = self._evaluation_steps if steps is None else _positive("steps", steps)
+        steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
         x, y = _as_tensors(x), _as_tensors(y)
         check_support(x, y, self._model_input)
         check_values("support set", x, y, self._classes())
         self._resolve_specs(tf.nest.map_structure(lambda t: t[tf.newaxis], (x, y)))
-        size = None if batch_size is None else _positive("batch_size", batch_size)
+        size = None if batch_size is None else positive_integer("batch_size", batch_size)
         if self._adapt_function is None:
             self._adapt_function = tf.function(self._adapt, reduce_retracing=True, autograph=False)
         final = self._adapt_function((x, y), tf.constant(steps), size, tf.constant(int(seed)))
@@ -616,18 +623,6 @@ def _without_context(step: InnerStep, count: int) -> InnerStep:
         after=step.after._replace(theta=step.after.theta[:count]),
         gradients=step.gradients[:count],
     )
-
-
-def _check_kind(name: str, value: Any, kinds: Any) -> None:
-    if not isinstance(value, kinds):
-        names = " or ".join(k.__name__ for k in (kinds if isinstance(kinds, tuple) else (kinds,)))
-        raise TypeError(f"{name} must be a {names}, got {value!r} of type {type(value).__name__}.")
-
-
-def _positive(name: str, value: int) -> int:
-    if int(value) != value or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
-    return int(value)
 
 
 def _optimizer_or_copy(optimizer: Any, original: keras.optimizers.Optimizer) -> Any:

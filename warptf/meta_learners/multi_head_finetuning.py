@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
+from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.cross_replica_meta_learner import CrossReplicaMetaLearner
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
 from warptf.partition import variables_of_layer
@@ -67,9 +68,7 @@ class MultiHeadFinetuning(CrossReplicaMetaLearner):
                 f"model {model.name!r} has warp variables, which joint training leaves where they "
                 "are: build the model without warp layers."
             )
-        if int(num_tasks) != num_tasks or num_tasks < 1:
-            raise ValueError(f"num_tasks must be a whole number of at least 1, got {num_tasks!r}.")
-        self.num_tasks = int(num_tasks)
+        self.num_tasks = positive_integer("num_tasks", num_tasks)
         self.head = head
         in_head = {id(v) for v in variables_of_layer(model, head)}
         self._is_head = [id(v) in in_head for v in self.partition.task_variables]

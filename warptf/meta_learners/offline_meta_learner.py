@@ -8,6 +8,7 @@ import tensorflow as tf
 from warptf.adaptation import InnerState, InnerStep
 from warptf.initializations.initialization import Initialization
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
+from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.cross_replica_meta_learner import CrossReplicaMetaLearner
 from warptf.meta_learners.online_meta_learner import DEFAULT_OBJECTIVE
 from warptf.meta_learners.replay_buffer import STORAGES, make_replay_buffer
@@ -92,14 +93,8 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
             )
         if replay_storage not in STORAGES:
             raise ValueError(f"replay_storage must be one of {STORAGES}, got {replay_storage!r}.")
-        for name, value in (
-            ("replay_batch_size", replay_batch_size),
-            ("replay_epochs", replay_epochs),
-        ):
-            if int(value) != value or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
-        self.replay_batch_size = int(replay_batch_size)
-        self.replay_epochs = int(replay_epochs)
+        self.replay_batch_size = positive_integer("replay_batch_size", replay_batch_size)
+        self.replay_epochs = positive_integer("replay_epochs", replay_epochs)
         self.replay_storage = replay_storage
 
     @property

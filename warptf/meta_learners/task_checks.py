@@ -35,7 +35,12 @@ def check_task(
             )
     sizes = {name: _shape(x)[0] for name, (x, _) in parts.items()}
     if task.task_id is not None:
-        sizes["task_id"] = (*task.task_id.shape, None)[0]
+        if len(task.task_id.shape) != 1:
+            raise ValueError(
+                f"task_id of the {where} tasks must have the axis [T], got shape "
+                f"{tuple(task.task_id.shape)}."
+            )
+        sizes["task_id"] = task.task_id.shape[0]
     if len({size for size in sizes.values() if size is not None}) > 1:
         raise ValueError(
             f"all parts of the {where} tasks must have the same number T of tasks in their first "
