@@ -5,7 +5,6 @@ python -m benchmarks.data
 
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ class Options:
 
 def main(options: Options) -> list[dict[str, Any]]:
     """Measures, prints the table and returns the figures."""
-    seconds = measure(options)
+    seconds = _measure(options)
     timings = {name: Timing.of(values, options.meta_steps) for name, values in seconds.items()}
     figures = []
     for name, timing in timings.items():
@@ -60,14 +59,9 @@ def main(options: Options) -> list[dict[str, Any]]:
     return figures
 
 
-def measure(options: Options, ready: Callable[[], Any] = lambda: None) -> dict[str, list[float]]:
-    """Returns seconds by data, one value for each round.
-
-    Args:
-        options: the options.
-        ready: called when all is compiled, before the first round.
-    """
-    glyphs = tasks_of(options).train
+def _measure(options: Options) -> dict[str, list[float]]:
+    """Returns seconds by data, one value for each round."""
+    glyphs = _tasks(options).train
     memory = problem.in_memory(next(iter(glyphs)))
     meta = problem.meta_learner(
         problem.learner(options.filters),
@@ -79,7 +73,6 @@ def measure(options: Options, ready: Callable[[], Any] = lambda: None) -> dict[s
     seconds: dict[str, list[float]] = {name: [] for name in (*sources, DRAWING)}
     for data in sources.values():
         _fit(meta, data, 1)
-    ready()
     for _ in range(options.rounds):
         for name, data in sources.items():
             seconds[name].append(_fit(meta, data, options.meta_steps))
@@ -87,7 +80,7 @@ def measure(options: Options, ready: Callable[[], Any] = lambda: None) -> dict[s
     return seconds
 
 
-def tasks_of(options: Options) -> warptf.tasks.MultiShot:
+def _tasks(options: Options) -> warptf.tasks.MultiShot:
     """Returns the glyphs as tasks."""
     return warptf.tasks.MultiShot(
         warptf.tasks.glyph_bank(),

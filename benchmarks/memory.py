@@ -6,7 +6,6 @@ python -m benchmarks.memory
 import contextlib
 import dataclasses
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import tyro
 
 from benchmarks import problem
 from benchmarks.report import publish, write_json
-from benchmarks.timing import Timing
+from benchmarks.timing import Seconds, Timing, timed
 from benchmarks.worker import Worker
 
 HEADER = (
@@ -26,7 +25,9 @@ HEADER = (
     "to smallest K",
     "ms per task and step, median",
     "minimum",
-    "median to smallest K",
+    "CPU ms, median",
+    "ms to smallest K",
+    "CPU ms to smallest K",
 )
 
 
@@ -58,7 +59,7 @@ class Options:
 def main(options: Options) -> list[dict[str, Any]]:
     """Measures, prints the table and returns the figures."""
     settings = {steps: _Setting(options, steps) for steps in options.inner_steps}
-    memory, seconds = {}, {steps: list[float]() for steps in settings}
+    memory, times = {}, {steps: list[Seconds]() for steps in settings}
     with contextlib.ExitStack() as stack:
         workers = {}
         # One after another, so that the memory of one does not depend on what others leave free.
@@ -67,8 +68,8 @@ def main(options: Options) -> list[dict[str, Any]]:
             memory[steps] = workers[steps]()["memory"]
         for _ in range(options.rounds):
             for steps, worker in workers.items():
-                seconds[steps].append(worker()["seconds"])
-    figures = figures_of(memory, seconds, options.tasks)
+                times[steps].append(worker()["times"])
+    figures = figures_of(memory, times, options.tasks)
     publish("Online algorithm over the number of inner steps", HEADER, _rows(figures))
     write_json(options.json, dataclasses.asdict(options), figures)
     return figures
@@ -91,10 +92,7 @@ def prepare(setting: _Setting) -> Callable[[], dict[str, Any]]:
     before = _status("VmRSS")
 
     def measured() -> dict[str, Any]:
-        started = time.perf_counter()
-        step()
-        seconds = time.perf_counter() - started
-        return {"seconds": seconds, "memory": (before, _status("VmHWM"))}
+        return {"times": timed(step), "memory": (before, _status("VmHWM"))}
 
     return measured
 
@@ -111,22 +109,34 @@ def _status(field: str) -> float:
 
 
 def figures_of(
-    memory: dict[int, tuple[float, float]], seconds: dict[int, list[float]], tasks: int
+    memory: dict[int, tuple[float, float]],
+    times: dict[int, list[Seconds]],
+    tasks: int,
 ) -> list[dict[str, Any]]:
-    """Returns a row for each number of steps."""
+    """Returns a row for each number of steps.
+
+    Args:
+        memory: MiB before and at the peak.
+        times: wall and CPU seconds of meta-steps, one pair for each round.
+        tasks: tasks of a meta-batch.
+    """
     grown = {steps: peak - before for steps, (before, peak) in memory.items()}
-    timings = {steps: Timing.of(s, tasks * steps) for steps, s in seconds.items() if s}
+    timings = {
+        steps: [Timing.of(kind, tasks * steps) for kind in zip(*pairs, strict=True)]
+        for steps, pairs in times.items()
+    }
     smallest = min(memory)
     rows = []
     for steps, (before, peak) in memory.items():
         row: list[Any] = [steps, before, peak, grown[steps], grown[steps] / grown[smallest]]
-        if timings:
-            timing, first = timings[steps], timings[smallest]
-            row += [1e3 * timing.median, 1e3 * timing.minimum, timing.median / first.median]
-        else:
-            row += [None] * 3
+        row += _times(*timings[steps], *timings[smallest]) if timings[steps] else [None] * 5
         rows.append(dict(zip(HEADER, row, strict=True)))
     return rows
+
+
+def _times(wall: Timing, cpu: Timing, first_wall: Timing, first_cpu: Timing) -> list[float]:
+    milliseconds = [1e3 * wall.median, 1e3 * wall.minimum, 1e3 * cpu.median]
+    return [*milliseconds, wall.median / first_wall.median, cpu.median / first_cpu.median]
 
 
 def _rows(figures: list[dict[str, Any]]) -> list[list[Any]]:

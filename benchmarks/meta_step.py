@@ -12,7 +12,7 @@ import tyro
 
 from benchmarks import problem
 from benchmarks.report import publish, write_json
-from benchmarks.timing import Timing, interleaved
+from benchmarks.timing import Seconds, Timing, interleaved
 
 PLAIN, INNER = "plain step", "inner step"
 AIMS = {"exact": 4.0, "finite_difference": 3.9, "none": 1.7}
@@ -25,6 +25,8 @@ HEADER = (
     "× plain, minima",
     "ms, median",
     "ms, minimum",
+    "× plain in CPU time, median",
+    "CPU ms, median",
     "aim",
 )
 
@@ -96,17 +98,21 @@ def _repeated(function: Callable[[], Any], times: int) -> Callable[[], None]:
     return run
 
 
-def figures_of(seconds: dict[Any, list[float]], options: Options) -> list[dict[str, Any]]:
+def figures_of(times: dict[Any, list[Seconds]], options: Options) -> list[dict[str, Any]]:
     """Returns a row for each thing timed, relative to the plain step of the same layers."""
     count = options.tasks * options.inner_steps
-    timings = {key: Timing.of(values, count) for key, values in seconds.items()}
+    timings = {
+        key: [Timing.of(kind, count) for kind in zip(*values, strict=True)]
+        for key, values in times.items()
+    }
     rows = []
-    for (layers, algorithm, step), timing in timings.items():
-        plain = timings[layers, None, PLAIN]
-        of_plain = (timing.median / plain.median, timing.minimum / plain.minimum)
-        milliseconds = (1e3 * timing.median, 1e3 * timing.minimum)
+    for (layers, algorithm, step), (wall, cpu) in timings.items():
+        plain_wall, plain_cpu = timings[layers, None, PLAIN]
+        of_wall = (wall.median / plain_wall.median, wall.minimum / plain_wall.minimum)
+        of_cpu = (cpu.median / plain_cpu.median, 1e3 * cpu.median)
         aim = AIMS.get(step.removeprefix("inner + "))
-        row = (layers, algorithm, step, *of_plain, *milliseconds, aim)
+        ms = (1e3 * wall.median, 1e3 * wall.minimum)
+        row = (layers, algorithm, step, *of_wall, *ms, *of_cpu, aim)
         rows.append(dict(zip(HEADER, row, strict=True)))
     return rows
 

@@ -6,7 +6,6 @@ python -m benchmarks.threads
 import contextlib
 import dataclasses
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import tyro
 
 from benchmarks import problem
 from benchmarks.report import publish, write_json
-from benchmarks.timing import Timing
+from benchmarks.timing import Timing, timed
 from benchmarks.worker import Worker
 
 HEADER = ("threads within an operation", "operations at a time", "step", "ms, median", "minimum")
@@ -51,7 +50,7 @@ class Options:
 
 def main(options: Options) -> list[dict[str, Any]]:
     """Measures, prints the table and returns the figures."""
-    seconds = measure(options)
+    seconds = _measure(options)
     count = options.tasks * options.inner_steps
     figures = []
     for (within, beside), by_case in seconds.items():
@@ -65,22 +64,15 @@ def main(options: Options) -> list[dict[str, Any]]:
     return figures
 
 
-def measure(
-    options: Options, ready: Callable[[], Any] = lambda: None
-) -> dict[tuple[int, int], dict[str, list[float]]]:
-    """Returns seconds by setting and case, one value for each round.
-
-    Args:
-        options: the options.
-        ready: called when all is compiled, before the first round.
-    """
+def _measure(options: Options) -> dict[tuple[int, int], dict[str, list[float]]]:
+    """Returns seconds by setting and case, one value for each round."""
     seconds = {s: {case: list[float]() for case in options.cases} for s in options.settings}
     with contextlib.ExitStack() as stack:
         workers = {}
         for setting in options.settings:
             workers[setting] = stack.enter_context(Worker(prepare, options, setting))
+            # Compiles.
             workers[setting]()
-        ready()
         for _ in range(options.rounds):
             for setting, worker in workers.items():
                 for case, value in worker().items():
@@ -101,15 +93,7 @@ def prepare(options: Options, setting: tuple[int, int]) -> Callable[[], dict[str
         task = problem.random_task(algorithm, *axes)
         steps[case] = problem.meta_step(meta, problem.in_memory(task))
 
-    def timed() -> dict[str, float]:
-        seconds = {}
-        for case, step in steps.items():
-            started = time.perf_counter()
-            step()
-            seconds[case] = time.perf_counter() - started
-        return seconds
-
-    return timed
+    return lambda: {case: timed(step).wall for case, step in steps.items()}
 
 
 if __name__ == "__main__":

@@ -39,18 +39,22 @@ def test_meta_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_meta_step_is_relative_to_the_plain_step_of_the_same_layers() -> None:
     options = meta_step.Options(tasks=2, inner_steps=5)
-    seconds = {
-        ("warptf", None, "plain step"): [1.0, 3.0, 2.0],
-        ("warptf", "online", "inner + exact"): [8.0, 4.0, 6.0],
-        ("keras", None, "plain step"): [2.0, 2.0, 2.0],
-        ("keras", "online", "inner + exact"): [8.0, 4.0, 6.0],
+    times = {
+        ("warptf", None, "plain step"): [(1.0, 2.0), (3.0, 2.0), (2.0, 2.0)],
+        ("warptf", "online", "inner + exact"): [(8.0, 9.0), (4.0, 9.0), (6.0, 9.0)],
+        ("keras", None, "plain step"): [(2.0, 3.0)] * 3,
+        ("keras", "online", "inner + exact"): [(8.0, 9.0), (4.0, 9.0), (6.0, 9.0)],
     }
-    ours, keras = meta_step.figures_of(seconds, options)[1::2]
+    times = {key: [timing.Seconds(*pair) for pair in pairs] for key, pairs in times.items()}
+    ours, keras = meta_step.figures_of(times, options)[1::2]
     assert ours["× plain, median"] == pytest.approx(3.0)
     assert ours["× plain, minima"] == pytest.approx(4.0)
     assert ours["ms, median"] == pytest.approx(600.0)
+    assert ours["× plain in CPU time, median"] == pytest.approx(4.5)
+    assert ours["CPU ms, median"] == pytest.approx(900.0)
     assert keras["× plain, median"] == pytest.approx(3.0)
     assert keras["× plain, minima"] == pytest.approx(2.0)
+    assert keras["× plain in CPU time, median"] == pytest.approx(3.0)
 
 
 def test_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,14 +62,19 @@ def test_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (figure,) = run(memory, tmp_path / "figures.json", capsys, **small)
     before, peak = numbers([figure], "before, MiB", "peak, MiB")
     assert 0 < before < peak
-    assert figure["to smallest K"] == figure["median to smallest K"] == 1.0
+    assert figure["to smallest K"] == figure["CPU ms to smallest K"] == 1.0
 
 
 def test_memory_is_compared_with_that_of_the_fewest_steps() -> None:
     grown = {200: (100.0, 133.0), 20: (100.0, 130.0)}
-    many, few = memory.figures_of(grown, {200: [], 20: []}, tasks=1)
+    times = {200: [timing.Seconds(wall=3.0, cpu=4.0)], 20: [timing.Seconds(wall=0.2, cpu=0.5)]}
+    many, few = memory.figures_of(grown, times, tasks=2)
     assert many["to smallest K"] == pytest.approx(1.1)
-    assert few["to smallest K"] == 1.0
+    assert many["ms per task and step, median"] == pytest.approx(7.5)
+    assert many["CPU ms, median"] == pytest.approx(10.0)
+    assert many["ms to smallest K"] == pytest.approx(1.5)
+    assert many["CPU ms to smallest K"] == pytest.approx(0.8)
+    assert few["to smallest K"] == few["ms to smallest K"] == 1.0
 
 
 def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,9 +99,9 @@ def test_threads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_rounds_take_turns() -> None:
     calls: list[str] = []
     functions = {name: lambda name=name: calls.append(name) for name in "ab"}
-    seconds = timing.interleaved(functions, rounds=2)
+    times = timing.interleaved(functions, rounds=2)
     assert calls == list("ab") * 3
-    assert [len(values) for values in seconds.values()] == [2, 2]
+    assert [len(values) for values in times.values()] == [2, 2]
 
 
 def test_no_rounds_are_refused() -> None:

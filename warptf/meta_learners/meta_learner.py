@@ -286,12 +286,11 @@ class MetaLearner(keras.Model):
         for first in data.take(1):
             task = as_task(first)
             check_task(task, self._model_input, steps, where, query_steps)
-            inner, meta = task.replay or (None, None)
-            parts = {"support": task.support, "query": task.query}
-            parts |= {"replay (inner)": inner, "replay (meta)": meta}
-            for name, part in parts.items():
-                if part is not None:
-                    check_values(f"{where} tasks' {name}", *part, self._classes())
+            parts: dict[str, Any] = {"support": task.support, "query": task.query}
+            if task.replay is not None:
+                parts |= {"replay (inner)": task.replay[0], "replay (meta)": task.replay[1]}
+            for name, (x, y) in parts.items():
+                check_values(f"{where} tasks' {name}", x, y, self._classes())
             self._resolve_specs(task.query)
             return task
         raise ValueError(f"the {where} data set is empty: it must yield at least one meta-batch.")

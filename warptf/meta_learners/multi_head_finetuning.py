@@ -163,13 +163,13 @@ class MultiHeadFinetuning(CrossReplicaMetaLearner):
         """Returns each task's gradients at the body and its own head, and its loss."""
         variables = self.partition.task_variables
         heads = [tf.gather(h.value, task.task_id) for h in self._heads]
-        body = self._learner.initial_theta()
-        context = body[len(variables) :]
+        initial = self._learner.initial_theta()
+        body, context = initial[: len(variables)], initial[len(variables) :]
         hyper = self.inner_optimizer.hyper_values()
 
         def gradients(one: Task, index: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
             own = iter(tf.gather(h, index) for h in heads)
-            theta = [next(own) if h else b for h, b in zip(self._is_head, body, strict=False)]
+            theta = [next(own) if h else b for h, b in zip(self._is_head, body, strict=True)]
             seed = tf.random.experimental.stateless_fold_in(self._task_seed(task, index), k)
             start = self._problem.start([*theta, *context], seed)
             step = self._problem.step(start, [], hyper, self._batch(one.support, k))
