@@ -36,8 +36,10 @@ class Options:
     """Measures the online algorithm in a fresh process for each number of inner steps.
 
     The support and query sets serve every step, so that the data do not grow with the steps. The
-    memory is measured from the built learner with its data to the end of its first meta-step,
-    compiling included.
+    memory is that which a process gains after the learner is built and has its data, compiling
+    included. How much is in use at once depends on how operations happen to be scheduled, and the
+    peak is a maximum over that: so each process runs the same number of inner steps in all, the
+    fewer steps a meta-step has the more meta-steps.
     """
 
     inner_steps: tuple[int, ...] = (20, 200, 1000)
@@ -65,7 +67,8 @@ def main(options: Options) -> list[dict[str, Any]]:
         # One after another, so that the memory of one does not depend on what others leave free.
         for steps, setting in settings.items():
             workers[steps] = stack.enter_context(Worker(prepare, setting))
-            memory[steps] = workers[steps]()["memory"]
+            for _ in range(-(-max(settings) // steps)):
+                memory[steps] = workers[steps]()["memory"]
         for _ in range(options.rounds):
             for steps, worker in workers.items():
                 times[steps].append(worker()["times"])

@@ -33,7 +33,7 @@ class Doubling(warptf.WarpLayer):
 
 
 @keras.saving.register_keras_serializable("tests")
-class Subclassed(keras.Model):
+class SubclassedLearner(keras.Model):
     """A subclassed model, with designated and custom layers below."""
 
     def __init__(self, hidden, **kwargs):
@@ -56,7 +56,7 @@ class Subclassed(keras.Model):
 
 
 def subclassed():
-    model = Subclassed(4, name="subclassed")
+    model = SubclassedLearner(4, name="subclassed")
     # Built by a call: a model of unknown input shape cannot be adapted.
     model(np.zeros((1, 2), "float32"))
     for i, v in enumerate(model.trainable_variables):
@@ -217,7 +217,7 @@ def test_copies_of_the_adapted_model_are_ordinary_models(tmp_path):
     task = classification_tasks(1, None)
     x, y = task.support[0][0], task.support[1][0]
     adapted = learner.adapt(x, y, steps=3)
-    assert type(adapted) is Subclassed
+    assert type(adapted) is SubclassedLearner
     adapted.save(tmp_path / "adapted.keras")
     loaded = keras.models.load_model(tmp_path / "adapted.keras")
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), adapted.predict(x, verbose=0))

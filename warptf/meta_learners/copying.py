@@ -16,7 +16,9 @@ def copy_model(model: keras.Model) -> keras.Model:
     """
     classes = {type(layer) for _, layer in iterate_layers(model)} | {type(model)}
     try:
-        with keras.saving.custom_object_scope({cls.__name__: cls for cls in classes}):
+        # The classes of the model at hand count, also where another is registered by their name.
+        names = {keras.saving.get_registered_name(cls): cls for cls in classes}
+        with keras.saving.custom_object_scope(names):
             config = keras.saving.serialize_keras_object(model)
             # The configuration comes from a live object of this process, not from a file.
             copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
