@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from warptf.adaptation import Adaptation, InnerState, InnerStep, as_loss_function, take_step
-from warptf.export import export_learner
 from warptf.initializations.fixed import Fixed
 from warptf.initializations.initialization import (
     Adapted,
@@ -18,27 +16,25 @@ from warptf.initializations.initialization import (
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.layers.registration import register_layer_class
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
-from warptf.meta_learners.copying import copy_model
 from warptf.meta_learners.outer_optimizers import OuterOptimizers
+from warptf.meta_learners.seeds import TRAINING, task_seed
+from warptf.meta_learners.serving import Serving
 from warptf.meta_learners.task_axes import (
     as_task,
     has_step_axis,
-    map_tasks,
     task_count,
 )
-from warptf.meta_learners.task_checks import check_support, check_task, check_values
+from warptf.meta_learners.task_checks import check_task, check_values
 from warptf.meta_learners.task_metrics import TaskMetrics
+from warptf.meta_learners.task_scoring import TaskScoring
 from warptf.objectives.objective import Objective
 from warptf.partition import FunctionalLearner, input_spec, output_spec
 from warptf.tasks.task import Task
 
 Tensors = list[tf.Tensor]
 
-# What random numbers are drawn for, folded into the seed so that streams never meet.
-_TRAINING, _EVALUATION, _SERVING = 0, 1, 2
 
-
-class MetaLearner(keras.Model):
+class MetaLearner(TaskScoring, Serving, keras.Model):
     r"""A Keras model that learns how another one adapts.
 
     `fit` runs meta-steps on a data set of `warptf.tasks.Task`s, `evaluate` adapts to each task's
@@ -316,18 +312,11 @@ class MetaLearner(keras.Model):
 
     # The parts that the algorithms share.
 
-    def _seed(self, purpose: int, step: tf.Tensor, index: tf.Tensor | int) -> tf.Tensor:
-        """Returns the seed of one task: a function of (seed, purpose, step, task) alone."""
-        seed = tf.constant([self.seed & 0x7FFFFFFF, purpose], tf.int32)
-        for part in (step, index):
-            seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(part, tf.int32))
-        return seed
-
     def _task_seed(self, task: Task, index: tf.Tensor) -> tf.Tensor:
         """Returns the seed of a task of the meta-batch in training, over all replicas."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         position = replica * task_count(task) + index
-        return self._seed(_TRAINING, self.meta_step.value, position)
+        return task_seed(self.seed, TRAINING, self.meta_step.value, position)
 
     def _learn_initialization(
         self,
@@ -413,172 +402,6 @@ class MetaLearner(keras.Model):
         """The means that `fit` and `evaluate` report."""
         return list(self._trackers.values())
 
-    # Evaluation.
-
-    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Adapts to a meta-batch and scores its query sets."""
-        scores = self._score_tasks(as_task(data), self._evaluation_steps, along=False)
-        return self._track(scores)
-
-    def evaluate_tasks(self, data: tf.data.Dataset, steps: int | None = None) -> dict[str, Any]:
-        """Scores each task by itself.
-
-        Args:
-            data: a data set of `warptf.tasks.Task`s.
-            steps: inner steps; `evaluation_steps` if `None`.
-
-        Returns:
-            Arrays: `"loss"` and each metric on the query set, `[N]` for `N` tasks in the order of
-            the data set; and, with the prefix `"support_"`, the same on the batch of each inner
-            step before the step is taken, `[N, K]`.
-        """
-        self._check_compiled("evaluate_tasks")
-        steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
-        self._prepare(data, steps, "evaluation", query_steps=False)
-        if self._score_function is None:
-            self._score_function = tf.function(
-                lambda task, k: self._score_tasks(task, int(k), along=True), autograph=False
-            )
-        parts = [self._score_function(as_task(data_), steps) for data_ in data]
-        return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
-
-    def _score_tasks(self, task: Task, steps: int, along: bool) -> dict[str, tf.Tensor]:
-        names = ["loss", *self._task_metrics.names]
-        signature = {name: tf.TensorSpec((), tf.float32) for name in names}
-        if along:
-            curve = tf.TensorSpec((steps,), tf.float32)
-            signature |= {f"support_{name}": curve for name in names}
-        theta, phi = self._learner.initial_theta(), self._learner.warp_values()
-        hyper = self.inner_optimizer.hyper_values()
-
-        def score(one: Task, index: tf.Tensor) -> dict[str, tf.Tensor]:
-            # A task that says which it is scores the same wherever it stands among others.
-            position = index if one.task_id is None else one.task_id
-            seed = self._seed(_EVALUATION, tf.constant(0), position)
-            start = self._problem.start(theta, seed)
-            return self._score_task(one, start, phi, hyper, steps, names if along else [])
-
-        return map_tasks(score, task, signature, task_count(task))
-
-    def _score_task(
-        self,
-        task: Task,
-        start: InnerState,
-        phi: Tensors,
-        hyper: Tensors,
-        steps: int,
-        along: Sequence[str],
-    ) -> dict[str, tf.Tensor]:
-        def body(k: tf.Tensor, inner: InnerState, curves: Any) -> tuple[InnerState, Any]:
-            x, y = self._batch(task.support, k)
-            step = self._problem.step(inner, phi, hyper, (x, y))
-            if along:
-                values = {"loss": step.loss, **self._task_metrics(y, step.predictions)}
-                curves = {name: curves[name].write(k, values[name]) for name in along}
-            return step.after, curves
-
-        curves = {name: tf.TensorArray(tf.float32, steps, element_shape=()) for name in along}
-        final, curves = self._problem.run(start, steps, body, curves)
-        query = self._batch(task.query, tf.constant(0))
-        output = self._problem.loss(final.theta, phi, final.state, query, training=False)
-        scores = {"loss": tf.cast(output.loss, tf.float32)}
-        scores |= self._task_metrics(query[1], output.predictions)
-        return scores | {f"support_{name}": curve.stack() for name, curve in curves.items()}
-
-    # Serving.
-
-    def adapt(
-        self,
-        x: Any,
-        y: Any,
-        steps: int | None = None,
-        batch_size: int | None = None,
-        seed: int = 0,
-    ) -> keras.Model:
-        """Adapts to a new task and returns an ordinary Keras model, ready to predict.
-
-        Args:
-            x: support inputs `[N, ...]`.
-            y: support targets `[N, ...]`.
-            steps: inner steps; `evaluation_steps` if `None`.
-            batch_size: examples drawn for each step; the whole set at every step if `None`.
-            seed: what the draws and the learner's random state derive from.
-
-        Returns:
-            A copy of `model` that holds the adapted parameters and gathered statistics.
-
-        Raises:
-            ValueError: not compiled, wrong shapes, NaN, labels out of range.
-        """
-        self._check_compiled("adapt")
-        steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
-        x, y = _as_tensors(x), _as_tensors(y)
-        check_support(x, y, self._model_input)
-        check_values("support set", x, y, self._classes())
-        self._resolve_specs(tf.nest.map_structure(lambda t: t[tf.newaxis], (x, y)))
-        size = None if batch_size is None else positive_integer("batch_size", batch_size)
-        if self._adapt_function is None:
-            self._adapt_function = tf.function(self._adapt, reduce_retracing=True, autograph=False)
-        final = self._adapt_function((x, y), tf.constant(steps), size, tf.constant(int(seed)))
-        return self._copy_with(final)
-
-    def _adapt(
-        self, support: Any, steps: tf.Tensor, batch_size: int | None, seed: tf.Tensor
-    ) -> InnerState:
-        phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
-        task_seed = self._seed(_SERVING, seed, 0)
-        count = tf.shape(tf.nest.flatten(support[0])[0])[0]
-
-        def body(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerState, Any]:
-            batch = support
-            if batch_size is not None:
-                drawn = tf.random.stateless_uniform(
-                    [batch_size],
-                    tf.random.experimental.stateless_fold_in(task_seed, k),
-                    maxval=count,
-                    dtype=tf.int32,
-                )
-                batch = tf.nest.map_structure(lambda t: tf.gather(t, drawn), support)
-            return self._problem.step(inner, phi, hyper, batch).after, carry
-
-        start = self._problem.start(self._learner.initial_theta(), task_seed)
-        return self._problem.run(start, steps, body)[0]
-
-    def _copy_with(self, final: InnerState) -> keras.Model:
-        copy = copy_model(self.model)
-        learner = FunctionalLearner(copy)
-        for variable, value in zip(learner.theta_variables, final.theta, strict=True):
-            variable.assign(value)
-        for variable, value in zip(learner.partition.state_variables, final.state, strict=True):
-            variable.assign(value)
-        return copy
-
-    def export(self, filepath: Any, label_spec: tf.TensorSpec | None = None, **kwargs: Any) -> None:
-        """Writes a SavedModel that adapts and predicts without this package.
-
-        Its functions and signatures are `adapt_and_predict(support_x, support_y, query_x, steps)`,
-        `adapt(support_x, support_y, steps)`, which keeps the adapted weights in the artefact, and
-        `predict(x)`, which uses them.
-
-        Args:
-            filepath: folder to write; it must not exist, or be empty.
-            label_spec: shape and type of the targets, `[None, ...]`; what the last `fit`,
-                `evaluate` or `adapt` saw if `None`.
-            **kwargs: options of `tf.saved_model.save`.
-
-        Raises:
-            ValueError: not compiled, or the kind of targets is not known yet.
-            FileExistsError: the folder is there and holds something.
-        """
-        self._check_compiled("export")
-        spec = label_spec or self._label_spec
-        if spec is None:
-            raise ValueError(
-                "the targets' shape and type are not known yet: pass label_spec, for instance "
-                "tf.TensorSpec([None], tf.int32), or run fit, evaluate or adapt first."
-            )
-        export_learner(self._problem, filepath, spec, self._evaluation_steps, **kwargs)
-
     # Saving.
 
     def get_config(self) -> dict[str, Any]:
@@ -628,10 +451,3 @@ def _optimizer_or_copy(optimizer: Any, original: keras.optimizers.Optimizer) -> 
     if optimizer is None:
         return keras.optimizers.deserialize(keras.optimizers.serialize(original))
     return keras.optimizers.get(optimizer)
-
-
-def _as_tensors(values: Any) -> Any:
-    # A list of numbers is an array, not a structure of inputs.
-    if isinstance(values, list) and not any(hasattr(v, "shape") for v in values):
-        values = np.asarray(values)
-    return tf.nest.map_structure(tf.convert_to_tensor, values)

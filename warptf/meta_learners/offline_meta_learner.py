@@ -12,6 +12,7 @@ from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.cross_replica_meta_learner import CrossReplicaMetaLearner
 from warptf.meta_learners.online_meta_learner import DEFAULT_OBJECTIVE
 from warptf.meta_learners.replay_buffer import STORAGES, make_replay_buffer
+from warptf.meta_learners.seeds import REPLAY_ORDER, task_seed
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
 from warptf.objectives.objective import Objective
 from warptf.tasks.task import Task
@@ -221,7 +222,7 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
 
     def _order(self, total: int, epoch: tf.Tensor) -> tf.Tensor:
         """Returns the random order of an epoch's replays."""
-        seed = self._seed(_REPLAY_ORDER, self.meta_step.value, _replica_id())
+        seed = task_seed(self.seed, REPLAY_ORDER, self.meta_step.value, _replica_id())
         seed = tf.random.experimental.stateless_fold_in(seed, epoch)
         # XLA sorts, but does not shuffle.
         return tf.argsort(tf.random.stateless_uniform([total], seed), stable=True)
@@ -275,9 +276,6 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
             "replay_epochs": self.replay_epochs,
             "replay_storage": self.replay_storage,
         }
-
-
-_REPLAY_ORDER = 3
 
 
 def _replica_id() -> tf.Tensor:

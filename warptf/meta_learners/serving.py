@@ -1,0 +1,120 @@
+"""Adapted and exported models, a part of every meta-learner."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from warptf.adaptation import InnerState
+from warptf.export import export_learner
+from warptf.meta_learners.argument_checks import positive_integer
+from warptf.meta_learners.copying import copy_model
+from warptf.meta_learners.seeds import SERVING, task_seed
+from warptf.meta_learners.task_checks import check_support, check_values
+from warptf.partition import FunctionalLearner
+
+
+class Serving:
+    """What a `MetaLearner` gives away: adapted Keras models, and SavedModels that adapt."""
+
+    def adapt(
+        self: Any,
+        x: Any,
+        y: Any,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        seed: int = 0,
+    ) -> keras.Model:
+        """Adapts to a new task and returns an ordinary Keras model, ready to predict.
+
+        Args:
+            x: support inputs `[N, ...]`.
+            y: support targets `[N, ...]`.
+            steps: inner steps; `evaluation_steps` if `None`.
+            batch_size: examples drawn for each step; the whole set at every step if `None`.
+            seed: what the draws and the learner's random state derive from.
+
+        Returns:
+            A copy of `model` that holds the adapted parameters and gathered statistics.
+
+        Raises:
+            ValueError: not compiled, wrong shapes, NaN, labels out of range.
+        """
+        self._check_compiled("adapt")
+        steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
+        x, y = _as_tensors(x), _as_tensors(y)
+        check_support(x, y, self._model_input)
+        check_values("support set", x, y, self._classes())
+        self._resolve_specs(tf.nest.map_structure(lambda t: t[tf.newaxis], (x, y)))
+        size = None if batch_size is None else positive_integer("batch_size", batch_size)
+        if self._adapt_function is None:
+            self._adapt_function = tf.function(self._adapt, reduce_retracing=True, autograph=False)
+        final = self._adapt_function((x, y), tf.constant(steps), size, tf.constant(int(seed)))
+        return self._copy_with(final)
+
+    def _adapt(
+        self: Any, support: Any, steps: tf.Tensor, batch_size: int | None, seed: tf.Tensor
+    ) -> InnerState:
+        phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
+        start_seed = task_seed(self.seed, SERVING, seed, 0)
+        count = tf.shape(tf.nest.flatten(support[0])[0])[0]
+
+        def body(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerState, Any]:
+            batch = support
+            if batch_size is not None:
+                drawn = tf.random.stateless_uniform(
+                    [batch_size],
+                    tf.random.experimental.stateless_fold_in(start_seed, k),
+                    maxval=count,
+                    dtype=tf.int32,
+                )
+                batch = tf.nest.map_structure(lambda t: tf.gather(t, drawn), support)
+            return self._problem.step(inner, phi, hyper, batch).after, carry
+
+        start = self._problem.start(self._learner.initial_theta(), start_seed)
+        return self._problem.run(start, steps, body)[0]
+
+    def _copy_with(self: Any, final: InnerState) -> keras.Model:
+        copy = copy_model(self.model)
+        learner = FunctionalLearner(copy)
+        for variable, value in zip(learner.theta_variables, final.theta, strict=True):
+            variable.assign(value)
+        for variable, value in zip(learner.partition.state_variables, final.state, strict=True):
+            variable.assign(value)
+        return copy
+
+    def export(
+        self: Any, filepath: Any, label_spec: tf.TensorSpec | None = None, **kwargs: Any
+    ) -> None:
+        """Writes a SavedModel that adapts and predicts without this package.
+
+        Its functions and signatures are `adapt_and_predict(support_x, support_y, query_x, steps)`,
+        `adapt(support_x, support_y, steps)`, which keeps the adapted weights in the artefact, and
+        `predict(x)`, which uses them.
+
+        Args:
+            filepath: folder to write; it must not exist, or be empty.
+            label_spec: shape and type of the targets, `[None, ...]`; what the last `fit`,
+                `evaluate` or `adapt` saw if `None`.
+            **kwargs: options of `tf.saved_model.save`.
+
+        Raises:
+            ValueError: not compiled, or the kind of targets is not known yet.
+            FileExistsError: the folder is there and holds something.
+        """
+        self._check_compiled("export")
+        spec = label_spec or self._label_spec
+        if spec is None:
+            raise ValueError(
+                "the targets' shape and type are not known yet: pass label_spec, for instance "
+                "tf.TensorSpec([None], tf.int32), or run fit, evaluate or adapt first."
+            )
+        export_learner(self._problem, filepath, spec, self._evaluation_steps, **kwargs)
+
+
+def _as_tensors(values: Any) -> Any:
+    # A list of numbers is an array, not a structure of inputs.
+    if isinstance(values, list) and not any(hasattr(v, "shape") for v in values):
+        values = np.asarray(values)
+    return tf.nest.map_structure(tf.convert_to_tensor, values)
