@@ -38,11 +38,15 @@ def test_first_example_runs_and_is_short(
     assert served.predict(images)["predictions"].shape == (3, 20)
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/guide.md"])
-def test_links_lead_somewhere(document: str) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text()):
+@pytest.mark.parametrize(
+    "document",
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")],
+    ids=str,
+)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         if not target.startswith("http"):
-            assert (ROOT / document).parent.joinpath(target).exists(), target
+            assert document.parent.joinpath(target).exists(), target
 
 
 def test_meta_learners_named_are_those_that_there_are() -> None:
