@@ -22,6 +22,7 @@ from warptf.meta_learners.serving import Serving
 from warptf.meta_learners.task_axes import (
     as_task,
     has_step_axis,
+    parts_of,
     task_count,
 )
 from warptf.meta_learners.task_checks import check_task, check_values
@@ -282,10 +283,7 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         for first in data.take(1):
             task = as_task(first)
             check_task(task, self._model_input, steps, where, query_steps)
-            parts: dict[str, Any] = {"support": task.support, "query": task.query}
-            if task.replay is not None:
-                parts |= {"replay (inner)": task.replay[0], "replay (meta)": task.replay[1]}
-            for name, (x, y) in parts.items():
+            for name, (x, y) in parts_of(task).items():
                 check_values(f"{where} tasks' {name}", x, y, self._classes())
             self._resolve_specs(task.query)
             return task

@@ -115,7 +115,7 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
         updates = total // self.replay_batch_size
 
         def replay(update: tf.Tensor, losses: Any) -> tuple[tf.Tensor, tf.Tensor]:
-            loss = strategy.run(self._replay, args=(data, collected, update % updates, update))
+            loss = strategy.run(self._replay, args=(data, collected, update))
             return update + 1, losses + strategy.reduce("MEAN", loss, axis=None)
 
         updates_in_all = updates * self.replay_epochs
@@ -198,20 +198,19 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
         }
         collected = map_tasks(collect, task, signature, task_count(task))
         gradient = [tf.reduce_mean(g, axis=0) for g in collected.pop("initialization")]
-        return {**collected, "initialization": gradient}
+        total = task_count(task) * self.inner_steps
+        orders = [self._order(total, epoch) for epoch in range(self.replay_epochs)]
+        return {**collected, "initialization": gradient, "replay_order": tf.concat(orders, 0)}
 
-    def _replay(
-        self, data: Any, collected: dict[str, Any], position: tf.Tensor, update: tf.Tensor
-    ) -> tf.Tensor:
+    def _replay(self, data: Any, collected: dict[str, Any], update: tf.Tensor) -> tf.Tensor:
         r"""Moves $\phi$ along the mean gradient of $\eta$ stored steps."""
         task = as_task(data)
         total = task_count(task) * self.inner_steps
         epoch = update // (total // self.replay_batch_size)
-        order = self._order(total, epoch)
         phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
         sums: Any = None
         for offset in range(self.replay_batch_size):
-            entry = order[position * self.replay_batch_size + offset]
+            entry = collected["replay_order"][update * self.replay_batch_size + offset]
             term = self._term(task, collected, entry, phi, hyper, epoch)
             sums = term if sums is None else tf.nest.map_structure(tf.add, sums, term)
         phi_mean, hyper_mean, loss = tf.nest.map_structure(
@@ -220,7 +219,7 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
         self._update_outer(phi_mean, hyper_mean)
         return loss
 
-    def _order(self, total: int, epoch: tf.Tensor) -> tf.Tensor:
+    def _order(self, total: int, epoch: int) -> tf.Tensor:
         """Returns the random order of an epoch's replays."""
         seed = task_seed(self.seed, REPLAY_ORDER, self.meta_step.value, _replica_id())
         seed = tf.random.experimental.stateless_fold_in(seed, epoch)

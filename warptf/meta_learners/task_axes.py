@@ -54,6 +54,14 @@ def has_step_axis(x: Any, input_rank: int) -> bool:
     return _rank(x) == input_rank + 1
 
 
+def parts_of(task: Task) -> dict[str, Any]:
+    """Returns the `(x, y)` parts that a meta-batch holds, by the names that messages give them."""
+    parts = {"support": task.support, "query": task.query}
+    if task.replay is not None:
+        parts |= dict(zip(("replay (inner)", "replay (meta)"), task.replay, strict=True))
+    return parts
+
+
 def map_tasks(
     function: Callable[[Task, tf.Tensor], Any], task: Task, signature: Any, count: int | tf.Tensor
 ) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from warptf.meta_learners.task_axes import parts_of
 from warptf.tasks.task import Task
 
 
@@ -23,9 +24,7 @@ def check_task(
     Raises:
         ValueError: an axis is missing, too short, or of another size than its counterpart.
     """
-    parts = {"support": task.support, "query": task.query}
-    if task.replay is not None:
-        parts |= dict(zip(("replay (inner)", "replay (meta)"), task.replay, strict=True))
+    parts = parts_of(task)
     for name, part in parts.items():
         has_steps = _check_part(f"{name} of the {where} tasks", part, spec, steps)
         if name == "query" and has_steps and not query_steps:
