@@ -1,4 +1,4 @@
-"""`python -m warptf.train` is the `warptf` command."""
+"""`python -m warptf.train` is the `warptf` command, in TensorFlow's environment as it is."""
 
 import sys
 
