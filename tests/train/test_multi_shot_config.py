@@ -61,7 +61,7 @@ def test_warps_are_those_of_the_library() -> None:
         ("warp-leap", dict(inner_rate=-0.1), "--inner-rate -0.1: give a finite rate above 0"),
         ("warp-leap", dict(meta_rate=float("nan")), "--meta-rate nan: give a finite rate above 0"),
         ("warp-leap", dict(meta_rate=float("inf")), "--meta-rate inf: give a finite rate above 0"),
-        ("warp-leap", dict(meta_steps=7), "--meta-steps 7: give a multiple of --epoch-steps 5"),
+        ("warp-leap", dict(meta_steps=7), "--meta-steps 7: give a multiple of --epoch-steps 4"),
         ("warp-leap", dict(data="mnist"), "--data mnist: choose one of glyphs, omniglot"),
         ("warp-leap", dict(preset="huge"), "--preset huge: choose one of smoke, laptop, paper"),
         ("warp-leap", dict(seed=-1), "--seed -1: give an integer"),
@@ -76,7 +76,7 @@ def test_warps_are_those_of_the_library() -> None:
             "--replay-epochs 2: only --algorithm offline replays",
         ),
         ("warp-leap", dict(replay_batch_size=3), "--replay-batch-size 3: give a divisor of"),
-        ("none", dict(meta_steps=5), "--meta-steps 5: --meta-learner none has no meta-training"),
+        ("none", dict(meta_steps=4), "--meta-steps 4: --meta-learner none has no meta-training"),
     ],
 )
 def test_bad_field_is_named_with_value_and_remedy(
