@@ -193,7 +193,7 @@ _PAPER = dict(filters=64, tasks=20, meta_steps=1000, epoch_steps=10, evaluate_ev
 _PRESETS: dict[tuple[str, str | None], dict[str, Any]] = {
     ("smoke", None): _SMOKE,
     ("laptop", "glyphs"): dict(train_alphabets=15, meta_steps=8, epoch_steps=4, evaluate_every=1),
-    ("laptop", "omniglot"): dict(meta_steps=24, epoch_steps=4, evaluate_every=2),
+    ("laptop", "omniglot"): dict(meta_steps=16, epoch_steps=4, evaluate_every=2),
     ("paper", None): _PAPER,
     ("paper", "glyphs"): _PAPER | dict(train_alphabets=15),
 }
