@@ -39,7 +39,7 @@ class Options:
     memory is that which a process gains after the learner is built and has its data, compiling
     included. How much is in use at once depends on how operations happen to be scheduled, and the
     peak is a maximum over that: so each process runs the same number of inner steps in all, the
-    fewer steps a meta-step has the more meta-steps.
+    fewer steps a meta-step has the more meta-steps. A round of the timing does so, too.
     """
 
     inner_steps: tuple[int, ...] = (20, 200, 1000)
@@ -62,16 +62,19 @@ def main(options: Options) -> list[dict[str, Any]]:
     """Measures, prints the table and returns the figures."""
     settings = {steps: _Setting(options, steps) for steps in options.inner_steps}
     memory, times = {}, {steps: list[Seconds]() for steps in settings}
+    # So many meta-steps that each process takes as many inner steps.
+    repeats = {steps: -(-max(settings) // steps) for steps in settings}
     with contextlib.ExitStack() as stack:
         workers = {}
         # One after another, so that the memory of one does not depend on what others leave free.
         for steps, setting in settings.items():
             workers[steps] = stack.enter_context(Worker(prepare, setting))
-            for _ in range(-(-max(settings) // steps)):
+            for _ in range(repeats[steps]):
                 memory[steps] = workers[steps]()["memory"]
         for _ in range(options.rounds):
             for steps, worker in workers.items():
-                times[steps].append(worker()["times"])
+                several = [worker()["times"] for _ in range(repeats[steps])]
+                times[steps].append(_mean(several))
     figures = figures_of(memory, times, options.tasks)
     publish("Online algorithm over the number of inner steps", HEADER, _rows(figures))
     write_json(options.json, dataclasses.asdict(options), figures)
@@ -135,6 +138,10 @@ def figures_of(
         row += _times(*timings[steps], *timings[smallest]) if timings[steps] else [None] * 5
         rows.append(dict(zip(HEADER, row, strict=True)))
     return rows
+
+
+def _mean(several: list[Seconds]) -> Seconds:
+    return Seconds(*(sum(kind) / len(several) for kind in zip(*several, strict=True)))
 
 
 def _times(wall: Timing, cpu: Timing, first_wall: Timing, first_cpu: Timing) -> list[float]:

@@ -24,3 +24,15 @@ def omniglot_archives() -> Path:
     if not list(archives.glob("*.zip")):
         pytest.skip(f"{archives} holds no archives")
     return archives
+
+
+@pytest.fixture(scope="session")
+def prepared_omniglot(omniglot_archives: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Omniglot as TensorFlow Datasets keeps it."""
+    from warptf.tasks import prepare_omniglot
+
+    folder = tmp_path_factory.mktemp("prepared")
+    lines: list[str] = []
+    prepare_omniglot(omniglot_archives, folder, lines.append)
+    assert len(lines) > 4
+    return folder

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from warptf.models import WARP_ARCHITECTURES, multi_shot_learner
+from warptf.models import WARP_ARCHITECTURES, few_shot_learner, multi_shot_learner
 from warptf.partition import partition
 
 WARPED = [name for name in WARP_ARCHITECTURES if name != "none"]
@@ -86,6 +86,34 @@ def test_a_learner_is_saved_and_loaded(tmp_path) -> None:
     assert len(partition(loaded).context_variables) == 8
 
 
+@pytest.mark.parametrize(("side", "left"), [(84, 5), (42, 2), (28, 1)])
+def test_few_shot_learner_without_warp_is_that_of_maml(side: int, left: int) -> None:
+    model = few_shot_learner(5, 32, None, (side, side, 3))
+    assert [layer.name for layer in model.layers[1:5]] == ["conv_0", "norm_0", "relu_0", "pool_0"]
+    assert model.get_layer("pool_3").output.shape[1:] == (left, left, 32)
+    weights = 9 * 3 * 32 + 3 * 9 * 32 * 32 + 4 * 32 + 4 * 2 * 32 + left**2 * 32 * 5 + 5
+    assert sum(int(np.prod(v.shape)) for v in partition(model).task_variables) == weights
+    assert not partition(model).warp_variables
+
+
+def test_warped_few_shot_learner_shares_its_first_block() -> None:
+    model = few_shot_learner(5, 8, "conv3x3", (28, 28, 1))
+    parts = partition(model)
+    assert [layer.name for layer in model.layers if layer.name.startswith("warp")] == [
+        "warp_1",
+        "warp_2",
+        "warp_3",
+    ]
+    task = 3 * (9 * 8 * 8 + 8 + 2 * 8) + 8 * 5 + 5
+    assert sum(int(np.prod(v.shape)) for v in parts.task_variables) == task
+    warp = (9 * 8 + 8 + 2 * 8) + 3 * (9 * 8 * 8 + 8)
+    assert sum(int(np.prod(v.shape)) for v in parts.warp_variables) == warp
+    # Both learners start with the same first convolution.
+    plain = few_shot_learner(5, 8, None, (28, 28, 1))
+    shared = model.get_layer("shared_conv_0").get_weights()
+    np.testing.assert_array_equal(shared[0], plain.get_layer("conv_0").get_weights()[0])
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
@@ -98,5 +126,6 @@ def test_a_learner_is_saved_and_loaded(tmp_path) -> None:
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict, match: str) -> None:
-    with pytest.raises(ValueError, match=match):
-        multi_shot_learner(**arguments)
+    for learner in (multi_shot_learner, few_shot_learner):
+        with pytest.raises(ValueError, match=match):
+            learner(**arguments)

@@ -40,8 +40,10 @@ def train(config: MultiShotConfig) -> dict[str, Any]:
     run.check(config)
     if run.finished:
         return run.read_json(run.result)
+    strategy = _strategy(config)
+    config.check_replicas(strategy.num_replicas_in_sync)
     tasks = build_tasks(config)
-    with _strategy(config).scope():
+    with strategy.scope():
         run.open(config)
         print(f"run directory: {run.path}", file=sys.stderr)
         learner = _meta_train(config, tasks, run)
@@ -177,8 +179,12 @@ def _scores_by_task(tasks: Any, scores: tuple[dict[str, Any], dict[str, Any]]) -
 def _write_plots(run: RunDirectory) -> None:
     rows = run.read_metrics()
     curves = {row["step"]: row["learning_curve"] for row in rows if row["kind"] == "evaluation"}
-    if curves:
-        plotting.learning_curves(curves, run.plots / "learning_curves.png")
+    if not curves:
+        # Nothing was meta-trained, or no alphabet is left for validation: the test tasks' curve.
+        accuracies = run.read_json(run.scores)["distorted"]["support_accuracy"]
+        step = max((row["step"] for row in rows), default=0)
+        curves = {step: np.mean(accuracies, axis=0).tolist()}
+    plotting.learning_curves(curves, run.plots / "learning_curves.png")
     training = [row for row in rows if row["kind"] == "training"]
     if training:
         steps, losses = [row["step"] for row in training], [row["loss"] for row in training]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from .run_directory import RunDirectory
 
@@ -63,6 +64,12 @@ class Recorder(keras.callbacks.Callback):
         """
         done, step = epoch + 1, int(self.model.meta_step.value.numpy())
         means = {name: float(value) for name, value in (logs or {}).items()}
+        if not np.isfinite(list(means.values())).all():
+            raise ValueError(
+                f"meta-training came upon numbers that are not finite by meta-step {step} "
+                f"({means}): lower --inner-rate, --meta-rate or --initialization-rate, or look "
+                "for such numbers in the data"
+            )
         seconds = round(time.monotonic() - self._epoch_started, 3)
         self._run.append_metrics({"kind": "training", "step": step, "seconds": seconds, **means})
         if self._evaluate is not None and done % self._evaluate_every == 0:

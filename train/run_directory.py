@@ -1,6 +1,7 @@
 """The folder of one run: what is in it, and how it is written."""
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ class RunDirectory:
         """
         if self.config.exists():
             self._check_continuation(config)
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        elif self.path.is_dir() and set(self.path.iterdir()) - {_aside(self.config)}:
             raise ValueError(
                 f"--run-dir {self.path}: the folder is not empty and holds no run; choose another"
             )
@@ -65,10 +66,12 @@ class RunDirectory:
             OSError: If the folder cannot be made or written.
         """
         try:
-            for folder in (self.path, self.plots, self.checkpoint.parent):
-                folder.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            # First: a folder that holds anything else without it is taken for somebody else's.
             if not self.config.exists():
                 self.write_json(self.config, config.to_json())
+            for folder in (self.plots, self.checkpoint.parent):
+                folder.mkdir(exist_ok=True)
             self.metrics.touch()
         except OSError as error:
             raise OSError(
@@ -117,7 +120,7 @@ class RunDirectory:
             path: One of the attributes of this object.
             value: What to write.
         """
-        write_text(path, json.dumps(value, indent=2) + "\n")
+        write_text(path, json.dumps(_as_json(value), indent=2, allow_nan=False) + "\n")
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Adds one line to `metrics.jsonl`.
@@ -126,7 +129,7 @@ class RunDirectory:
             row: The line; its `step` is the number of meta-steps done.
         """
         with self.metrics.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(_as_json(row), allow_nan=False) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Returns the complete lines of `metrics.jsonl`; a line cut off by a kill is left out."""
@@ -153,7 +156,7 @@ class RunDirectory:
             learner: The `keras.Model` to save.
             path: `self.model` or `self.checkpoint`.
         """
-        aside = path.with_name("writing-" + path.name)
+        aside = _aside(path)
         learner.save(aside)
         os.replace(aside, path)
 
@@ -165,6 +168,20 @@ def write_text(path: Path, text: str) -> None:
         path: The file.
         text: Its content.
     """
-    aside = path.with_name("writing-" + path.name)
+    aside = _aside(path)
     aside.write_text(text)
     os.replace(aside, path)
+
+
+def _aside(path: Path) -> Path:
+    """Returns where a file is written before it is moved into place."""
+    return path.with_name("writing-" + path.name)
+
+
+def _as_json(value: Any) -> Any:
+    """Returns a value with `None` for numbers that JSON cannot hold, such as a diverged loss."""
+    if isinstance(value, dict):
+        return {key: _as_json(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

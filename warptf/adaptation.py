@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
-from warptf.partition import FunctionalLearner
+from warptf.partition import FunctionalLearner, LearnerOutput
 
 Tensors = list[tf.Tensor]
 Batch = tuple[Any, Any]
@@ -71,12 +71,19 @@ class Adaptation:
         learner: the functional view of the model.
         optimizer: the update rule $u$.
         loss: `loss(y, predictions)`, per example or reduced.
+        transductive: whether batch norm uses the statistics of the batch at hand out of training,
+            too, and not those that adaptation gathered. Defaults to `False`.
     """
 
     def __init__(
-        self, learner: FunctionalLearner, optimizer: InnerOptimizer, loss: Callable[..., Any]
+        self,
+        learner: FunctionalLearner,
+        optimizer: InnerOptimizer,
+        loss: Callable[..., Any],
+        transductive: bool = False,
     ) -> None:
         self.learner = learner
+        self.transductive = transductive
         self.optimizer = optimizer
         self._loss = loss
 
@@ -99,11 +106,25 @@ class Adaptation:
     ) -> LossOutput:
         """Returns the loss of the learner on a batch `(x, y)`."""
         x, y = batch
-        output = self.learner(theta, phi, state, x, training)
+        output = self._call(theta, phi, state, x, training)
         loss = self._mean_loss(y, output.predictions)
         if output.penalty is not None:
             loss += tf.cast(output.penalty, loss.dtype)
         return LossOutput(loss, output.predictions, output.state)
+
+    def predict(
+        self,
+        theta: Sequence[tf.Tensor],
+        phi: Sequence[tf.Tensor],
+        state: Sequence[tf.Tensor],
+        x: Any,
+    ) -> Any:
+        """Returns the predictions of the learner on inputs, out of training mode."""
+        return self._call(theta, phi, state, x, training=False).predictions
+
+    def _call(self, theta: Any, phi: Any, state: Any, x: Any, training: bool) -> LearnerOutput:
+        by_batch = self.transductive and not training
+        return self.learner(theta, phi, state, x, training, batch_statistics=by_batch)
 
     def _mean_loss(self, y: Any, predictions: Any) -> tf.Tensor:
         loss = tf.reduce_mean(self._loss(y, predictions))
@@ -115,13 +136,31 @@ class Adaptation:
         return loss
 
     def step(
-        self, inner: InnerState, phi: Sequence[tf.Tensor], hyper: Sequence[tf.Tensor], batch: Batch
+        self,
+        inner: InnerState,
+        phi: Sequence[tf.Tensor],
+        hyper: Sequence[tf.Tensor],
+        batch: Batch,
+        tilt: tuple[float, Batch] | None = None,
     ) -> InnerStep:
-        """Returns one inner step on a batch."""
+        r"""Returns one inner step on a batch.
+
+        Args:
+            inner: the state at $k$.
+            phi: warp parameters.
+            hyper: learned values of the inner optimizer.
+            batch: the batch `(x, y)` of the task loss.
+            tilt: `None`, or a weight $\nu$ and a batch: the step descends the loss on `batch` plus
+                $\nu$ times that on this other one.
+        """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inner.theta)
             output = self.loss(inner.theta, phi, inner.state, batch)
-        gradients = dense_gradient(tape, output.loss, inner.theta)
+            descended = output.loss
+            if tilt is not None:
+                nu, other = tilt
+                descended += nu * self.loss(inner.theta, phi, inner.state, other).loss
+        gradients = dense_gradient(tape, descended, inner.theta)
         theta, optimizer = self.optimizer.update(inner.theta, gradients, inner.optimizer, hyper)
         after = InnerState(list(theta), list(optimizer), output.state)
         return InnerStep(inner, after, output.loss, output.predictions, gradients)

@@ -60,7 +60,7 @@ class ServedLearner(tf.Module):
 
     def _forward(self, theta: Any, state: Any, x: Any) -> Any:
         phi = [tf.convert_to_tensor(v) for v in self._phi]
-        return self._problem.learner(theta, phi, state, x, training=False).predictions
+        return self._problem.predict(theta, phi, state, x)
 
     def _adapt_and_predict(
         self, support_x: Any, support_y: Any, query_x: Any, steps: tf.Tensor

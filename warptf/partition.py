@@ -1,5 +1,6 @@
 """Which variable of a model is task, context, warp or state; and calling it with given values."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -73,6 +74,9 @@ def partition(model: keras.Model) -> Partition:
         ['kernel', 'bias']
         >>> [tuple(v.shape) for v in parts.warp_variables]
         [(3, 3), (3,)]
+
+    Reference:
+        arXiv 1909.00025, section 2.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a keras.Model, got {type(model).__name__}.")
@@ -175,6 +179,11 @@ class FunctionalLearner:
         position = {id(v): i for i, v in enumerate((*theta, *parts.warp_variables))}
         self._order = [position[id(v)] for v in model.trainable_variables]
         self._resets = _state_resets(model)
+        self._norms = [
+            layer
+            for _, layer in iterate_layers(model)
+            if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        ]
 
     @property
     def theta_variables(self) -> tuple[keras.Variable, ...]:
@@ -223,6 +232,7 @@ class FunctionalLearner:
         state: Sequence[tf.Tensor],
         inputs: Any,
         training: bool,
+        batch_statistics: bool = False,
     ) -> LearnerOutput:
         """Calls the model with the given values in place of its variables.
 
@@ -232,6 +242,8 @@ class FunctionalLearner:
             state: values of the state variables.
             inputs: the model's input, `[B, ...]`.
             training: whether to call the model in training mode.
+            batch_statistics: whether batch norm uses the statistics of this batch out of training
+                mode, too.
         """
         values = (*theta, *phi)
         model = self.model
@@ -242,12 +254,30 @@ class FunctionalLearner:
         # `Layer.stateless_call` runs `call` without the context through which nested layers learn
         # of `training`; a full call in the same scope serves subclassed models as well.
         stateless = keras.StatelessScope(state_mapping=mapping, collect_losses=True)
-        with stateless as scope, twice_differentiable_moments():
+        norms = _normalising_by_batch(self._norms if batch_statistics else ())
+        with stateless as scope, twice_differentiable_moments(), norms:
             predictions = model(inputs, training=training)
             losses = model.losses
         new_state = [scope.get_current_value(v) for v in self.partition.state_variables]
         penalty = tf.add_n([tf.convert_to_tensor(loss) for loss in losses]) if losses else None
         return LearnerOutput(predictions, new_state, penalty)
+
+
+@contextlib.contextmanager
+def _normalising_by_batch(norms: Sequence[keras.layers.Layer]) -> Iterator[None]:
+    """Makes batch norms take their batch's statistics, whatever mode they are called in."""
+
+    def in_training(call: Any) -> Any:
+        return lambda inputs, training=None, mask=None: call(inputs, training=True, mask=mask)
+
+    for norm in norms:
+        # Past Keras' own setter, which looks for things to track.
+        object.__setattr__(norm, "call", in_training(norm.call))
+    try:
+        yield
+    finally:
+        for norm in norms:
+            object.__delattr__(norm, "call")
 
 
 RANDOM_STATE = object()

@@ -21,6 +21,10 @@ Factory = Callable[[], Initialization]
 
 # Initialisations worth checking in several configurations; each is also made without arguments.
 EXAMPLES: dict[str, dict[str, Factory]] = {
+    "ImplicitMAML": {"damped": lambda: initializations.ImplicitMAML(system="damped")},
+    "FirstOrderBilevelMAML": {
+        "symmetric": lambda: initializations.FirstOrderBilevelMAML(symmetric=True)
+    },
     "MAML": {"first-order": lambda: initializations.MAML(first_order=True)},
     "Leap": {
         "energy": lambda: initializations.Leap(length=False),
@@ -79,12 +83,22 @@ class Task:
         batch = tuple(map(tf.constant, batch))
         return self.problem.adaptation.loss(inner.theta, self._phi, inner.state, batch).loss
 
-    def _adapt(self, full: Any, theta: Any, observe: Callable[..., Any], carry: Any) -> Adapted:
+    def _adapt(
+        self,
+        full: Any,
+        theta: Any,
+        observe: Callable[..., Any],
+        carry: Any,
+        meta_weight: float | None = None,
+    ) -> Adapted:
         adaptation, count = self.problem.adaptation, self.count
         x, y = (tf.stack(part) for part in zip(*self.support, strict=True))
+        query = tuple(map(tf.constant, self.query))
+        tilt = None if meta_weight is None else (meta_weight, query)
 
         def body(k: tf.Tensor, inner: InnerState, both: Any) -> Any:
-            step = adaptation.step(inner, self._phi, [], (tf.gather(x, k), tf.gather(y, k)))
+            batch = (tf.gather(x, k), tf.gather(y, k))
+            step = adaptation.step(inner, self._phi, [], batch, tilt)
             return step.after, (observe(both[0], _seen(step, count)), both[1] + 1)
 
         context = [tf.convert_to_tensor(t) for t in full[count:]]

@@ -15,8 +15,8 @@ from warptf.inner_optimizers import InnerOptimizer
 
 Factory = Callable[[], InnerOptimizer]
 
-# Optimizers worth checking in several configurations; one that is not listed is made without
-# arguments.
+# Optimizers worth checking in several configurations; each is also made without arguments, if it
+# can be.
 EXAMPLES: dict[str, dict[str, Factory]] = {
     "SGD": {
         "momentum": lambda: inner_optimizers.SGD(0.1, momentum=0.9),
@@ -31,6 +31,13 @@ EXAMPLES: dict[str, dict[str, Factory]] = {
         "rate-only": lambda: inner_optimizers.LearnedSGD(0.1, 0.5, learn_momentum=False),
         "nesterov": lambda: inner_optimizers.LearnedSGD(0.1, 0.5, nesterov=True),
     },
+    "Proximal": {
+        "sgd": lambda: inner_optimizers.Proximal(inner_optimizers.SGD(0.1, 0.9), 0.5),
+        "adam": lambda: inner_optimizers.Proximal(inner_optimizers.Adam(0.1, epsilon=0.1), 0.5),
+        "learned": lambda: inner_optimizers.Proximal(
+            inner_optimizers.LearnedSGD(0.1, 0.5, granularity="layer"), 0.5
+        ),
+    },
 }
 
 
@@ -41,7 +48,14 @@ def inner_optimizer_examples() -> dict[str, Factory]:
         cls = getattr(inner_optimizers, name)
         if not (inspect.isclass(cls) and issubclass(cls, InnerOptimizer)) or cls is InnerOptimizer:
             continue
-        found[f"{name}-default"] = cls
+        required = [
+            p
+            for p in inspect.signature(cls).parameters.values()
+            if p.default is p.empty and p.kind is not p.VAR_KEYWORD
+        ]
+        if not required:
+            found[f"{name}-default"] = cls
+        assert not required or name in EXAMPLES, f"give an example of {name}"
         found |= {f"{name}-{case}": make for case, make in EXAMPLES.get(name, {}).items()}
     return found
 

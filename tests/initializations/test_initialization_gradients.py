@@ -148,11 +148,13 @@ def test_leap_on_a_quadratic(length: bool, include_loss: bool, stabilizer: bool)
 
 
 @pytest.mark.parametrize(("length", "include_loss", "stabilizer"), LEAPS)
-@pytest.mark.parametrize("batches", [1, STEPS])
+@pytest.mark.parametrize(
+    ("kind", "batches"), [("dense", 1), ("dense", 3), ("batch-norm", 3), ("residual", 3)]
+)
 def test_leap_on_a_network(
-    length: bool, include_loss: bool, stabilizer: bool, batches: int
+    length: bool, include_loss: bool, stabilizer: bool, kind: str, batches: int
 ) -> None:
-    setting = Setting("dense", 0.9, batches)
+    setting = Setting(kind, 0.9, batches)
     thetas = setting.path(setting.problem.theta)
     # The loss at theta_K is that of the last step's batch.
     batches_seen = [*setting.task.support, setting.task.support[-1]]

@@ -218,6 +218,19 @@ def test_rates_are_created_once() -> None:
     assert all(a is b for a, b in zip(before, optimizer.trainable_variables, strict=True))
 
 
+def test_layers_of_the_same_path_have_rates_of_their_own() -> None:
+    def body() -> keras.Model:
+        inputs = keras.Input((2,))
+        return keras.Model(inputs, keras.layers.Dense(2, name="dense")(inputs))
+
+    model = keras.Sequential([keras.Input((2,)), body(), body()])
+    paths = [v.path for v in model.trainable_variables]
+    assert paths[:2] == paths[2:], "the models' layers no longer have the same path"
+    optimizer = LearnedSGD(0.1, granularity="layer", learn_momentum=False)
+    optimizer.build_for(model.trainable_variables)
+    assert len(optimizer.trainable_variables) == 2
+
+
 def test_meta_gradient_is_clipped_by_its_joint_norm() -> None:
     gradients = [tf.constant(3.0, tf.float64), tf.constant([0.0, 4.0], tf.float64)]
     clipped = learned("scalar", meta_gradient_clip=0.5).clip(gradients)

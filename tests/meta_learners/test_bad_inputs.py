@@ -8,7 +8,7 @@ from meta_learners.problems import classification_tasks, cross_entropy, network,
 
 import warptf
 from warptf.initializations import Reptile
-from warptf.inner_optimizers import SGD
+from warptf.inner_optimizers import SGD, LearnedSGD
 from warptf.tasks import Task
 
 GOOD = classification_tasks(2, 3, 3, replay=True)
@@ -272,3 +272,26 @@ def test_bad_arguments_of_compile_are_refused(case):
     learner = warptf.OnlineMetaLearner(network(), SGD(0.1), 3, initialization=Reptile())
     with pytest.raises(error, match=message):
         learner.compile(**{"optimizer": "sgd", "loss": "mse", **change})
+
+
+def test_data_without_end_need_a_number_of_steps(online):
+    endless, finite = one_batch(GOOD).repeat(), one_batch(GOOD)
+    with pytest.raises(ValueError, match="training data .*no end .*pass steps_per_epoch"):
+        online.fit(endless, verbose=0)
+    with pytest.raises(ValueError, match="validation data .*no end .*pass validation_steps"):
+        online.fit(finite, validation_data=endless, verbose=0)
+    held_out = one_batch(classification_tasks(2, 3)).repeat()
+    with pytest.raises(ValueError, match="evaluation data .*no end .*pass steps"):
+        online.evaluate(held_out, verbose=0)
+    with pytest.raises(ValueError, match="no end: pass data.take"):
+        online.evaluate_tasks(held_out)
+    online.fit(endless, steps_per_epoch=1, verbose=0)
+
+
+def test_learned_rates_without_an_objective_are_refused():
+    learner = warptf.OnlineMetaLearner(
+        network(), LearnedSGD(0.1), 3, objective=None, initialization=Reptile()
+    )
+    learner.compile("sgd", cross_entropy())
+    with pytest.raises(ValueError, match="LearnedSGD has rates to learn, but objective is None"):
+        learner.fit(one_batch(GOOD), verbose=0)

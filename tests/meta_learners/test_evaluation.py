@@ -234,3 +234,51 @@ def test_context_variables_are_adapted_from_zero_and_never_learned(initializatio
     assert shift == 1.0
     assert phi != 1.0
     assert (theta == 1.0) == (not initialization.learns)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_transductive_batch_norm_uses_the_statistics_of_the_query(fused, tmp_path):
+    """As above, but whatever adaptation gathered, the query is normalised by itself."""
+    if fused:  # The layer that has kernels of its own for images.
+        shape, norm = (2, 2, 2), warptf.layers.BatchNormalization(momentum=0.5, epsilon=0.0)
+    else:
+        shape, norm = (2,), keras.layers.BatchNormalization(momentum=0.5, epsilon=0.0)
+    model = keras.Sequential(
+        [
+            keras.Input(shape),
+            norm,
+            keras.layers.Dropout(0.5),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, use_bias=False, kernel_initializer="ones"),
+        ]
+    )
+    learner = warptf.OnlineMetaLearner(
+        model, SGD(0.0), 3, objective=None, batch_norm="transductive"
+    )
+    learner.compile("sgd", "mse")
+    random = np.random.default_rng(0)
+    x = random.normal(2.0, 3.0, (2, 6, *shape)).astype("float32")
+    query = random.normal(-1.0, 2.0, (2, 8, *shape)).astype("float32")
+    task = Task((x, np.zeros((2, 6, 1), "float32")), (query, np.zeros((2, 8, 1), "float32")))
+    scores = learner.evaluate_tasks(one_batch(task))
+    axes = tuple(range(1, query.ndim - 1))
+    centred = query - query.mean(axes, keepdims=True)
+    normalised = centred / np.sqrt(query.var(axes, keepdims=True))
+    # No dropout: scoring is no training.
+    expected = (normalised.reshape(2, 8, -1).sum(-1) ** 2).mean(-1)
+    np.testing.assert_allclose(scores["loss"], expected, rtol=1e-4)
+    # Calls after it are as ever, and so is the artefact's prediction as the learner's score.
+    assert type(norm).call.__get__(norm) == norm.call
+    learner.save(tmp_path / "learner.keras")
+    loaded = keras.models.load_model(tmp_path / "learner.keras")
+    assert loaded.batch_norm == "transductive"
+    np.testing.assert_allclose(loaded.evaluate_tasks(one_batch(task))["loss"], expected, rtol=1e-4)
+    loaded.export(tmp_path / "served")
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    out = served.adapt_and_predict(x[0], np.zeros((6, 1), "float32"), query[0], 3)["predictions"]
+    np.testing.assert_allclose(np.mean(np.square(out)), expected[0], rtol=1e-4)
+
+
+def test_an_unknown_batch_norm_protocol_is_refused():
+    with pytest.raises(ValueError, match="batch_norm must be one of .*got 'query'"):
+        warptf.OnlineMetaLearner(network(), SGD(0.1), 3, batch_norm="query")

@@ -167,3 +167,18 @@ def test_auto_storage_goes_to_disk_when_memory_is_short(monkeypatch):
     assert isinstance(learner._make_buffer(2), replay_buffer.MemoryReplayBuffer)
     monkeypatch.setattr(replay_buffer, "_MEMORY_SHARE", 0.0)
     assert isinstance(learner._make_buffer(2), replay_buffer.DiskReplayBuffer)
+
+
+@pytest.mark.parametrize(
+    ("gib", "has_gpu", "expected"),
+    [(0.5, False, "device"), (0.5, True, "device"), (2, False, "device"), (2, True, "host")],
+)
+def test_auto_storage_leaves_the_memory_of_a_gpu_free(gib, has_gpu, expected, monkeypatch):
+    from warptf.meta_learners import replay_buffer
+
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 16 * 2**18}
+    monkeypatch.setattr(replay_buffer.os, "sysconf", pages.__getitem__, raising=False)
+    assert replay_buffer._fitting_storage(int(gib * 2**30), has_gpu) == expected
+    assert replay_buffer._fitting_storage(9 * 2**30, has_gpu) == "disk"
+    monkeypatch.delattr(replay_buffer.os, "sysconf")
+    assert replay_buffer._fitting_storage(9 * 2**30, False) == "device"

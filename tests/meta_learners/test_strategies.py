@@ -72,6 +72,28 @@ def test_two_replicas_equal_one_device(make):
     assert int(together.meta_step.numpy()) == 2
 
 
+@pytest.mark.parametrize("make", [online, finetuning])
+@pytest.mark.parametrize("tasks", [1, 3])
+def test_every_task_weighs_the_same_where_replicas_have_unequal_shares(make, tasks):
+    def trained():
+        learner = make()
+        learner.compile("sgd", cross_entropy(), ["accuracy"])
+        data = stream(2, tasks=tasks, steps=STEPS, ids=True)
+        return learner, learner.fit(data, verbose=0).history["loss"]
+
+    alone, losses = trained()
+    strategy = tf.distribute.MirroredStrategy(
+        ["/cpu:0", "/cpu:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
+    with strategy.scope():
+        together, their_losses = trained()
+    parts = [[np.array(v) for v in one.model.variables] for one in (alone, together)]
+    for a, b in zip(*parts, strict=True):
+        np.testing.assert_allclose(b, a, rtol=2e-4, atol=2e-6)
+    if make is online:
+        np.testing.assert_allclose(their_losses, losses, rtol=1e-4)
+
+
 def test_a_meta_batch_that_replicas_cannot_share_is_refused_offline():
     strategy = tf.distribute.MirroredStrategy(
         ["/cpu:0", "/cpu:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()

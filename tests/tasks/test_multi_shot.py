@@ -76,7 +76,7 @@ def test_axes_are_those_documented():
     task = next(iter(tasks.test))
     assert task.support[0].shape == (1, 9, 2, 2, 2, 1)
     assert (task.query[0].shape, task.query[1].shape) == ((1, 6, 2, 2, 1), (1, 6))
-    assert task.replay is None and task.task_id is None
+    assert task.replay is None and task.task_id.numpy().tolist() == [0]
 
 
 @pytest.mark.parametrize(("ways", "validation"), [(2, 4), (3, 3), (4, 0)])

@@ -13,21 +13,14 @@ from warptf.tasks.omniglot import default_data_dir
 
 
 @pytest.fixture(scope="session")
-def prepared(omniglot_archives, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("prepared")
-    lines = []
-    prepare_omniglot(omniglot_archives, folder, lines.append)
-    assert len(lines) > 4
-    return folder
+def bank(prepared_omniglot):
+    return omniglot_bank(prepared_omniglot, download=False)
 
 
-@pytest.fixture(scope="session")
-def bank(prepared):
-    return omniglot_bank(prepared, download=False)
-
-
-def test_tfds_reads_what_was_prepared(prepared):
-    datasets, info = tfds.load("omniglot", data_dir=prepared, download=False, with_info=True)
+def test_tfds_reads_what_was_prepared(prepared_omniglot):
+    datasets, info = tfds.load(
+        "omniglot", data_dir=prepared_omniglot, download=False, with_info=True
+    )
     counts = {split: info.splits[split].num_examples for split in datasets}
     assert counts == {"train": 19280, "test": 13180, "small1": 2720, "small2": 3120}
     example = next(iter(datasets["test"]))
@@ -37,15 +30,15 @@ def test_tfds_reads_what_was_prepared(prepared):
     assert name == f"{alphabet}_{example['alphabet_char_id']}"
 
 
-def test_nothing_but_the_data_set_and_its_cache_is_left(prepared, bank):
-    assert len(os.listdir(prepared / "omniglot")) == 2
-    assert (prepared / "omniglot" / "3.0.0" / "dataset_info.json").is_file()
+def test_nothing_but_the_data_set_and_its_cache_is_left(prepared_omniglot, bank):
+    assert len(os.listdir(prepared_omniglot / "omniglot")) == 2
+    assert (prepared_omniglot / "omniglot" / "3.0.0" / "dataset_info.json").is_file()
 
 
-def test_preparing_again_does_nothing(prepared, tmp_path):
+def test_preparing_again_does_nothing(prepared_omniglot, tmp_path):
     lines = []
-    target = prepare_omniglot(tmp_path / "no archives", prepared, lines.append)
-    assert target == str(prepared / "omniglot" / "3.0.0")
+    target = prepare_omniglot(tmp_path / "no archives", prepared_omniglot, lines.append)
+    assert target == str(prepared_omniglot / "omniglot" / "3.0.0")
     assert lines == [f"already prepared in {target}"]
 
 
@@ -83,11 +76,11 @@ def test_ink_is_one_on_empty_paper(bank):
     assert 0.02 < bank.images.mean() / 255 < 0.2
 
 
-def test_decoded_drawings_are_kept_and_read_back(prepared, bank):
-    (cache,) = (prepared / "omniglot").glob("*.npz")
+def test_decoded_drawings_are_kept_and_read_back(prepared_omniglot, bank):
+    (cache,) = (prepared_omniglot / "omniglot").glob("*.npz")
     np.testing.assert_array_equal(CharacterBank.load(cache).images, bank.images)
     before = cache.stat().st_mtime_ns
-    again = omniglot_bank(prepared, download=False)
+    again = omniglot_bank(prepared_omniglot, download=False)
     assert cache.stat().st_mtime_ns == before
     np.testing.assert_array_equal(again.images, bank.images)
     np.testing.assert_array_equal(again.alphabets, bank.alphabets)
@@ -101,8 +94,8 @@ def test_the_paper_s_tasks_can_be_made(bank):
     assert next(iter(tasks.test)).query[0].shape == (5, 100, 28, 28, 1)
 
 
-def test_the_variable_names_the_folder(bank, prepared, monkeypatch):
-    monkeypatch.setenv("WARPTF_DATA_DIR", str(prepared))
+def test_the_variable_names_the_folder(bank, prepared_omniglot, monkeypatch):
+    monkeypatch.setenv("WARPTF_DATA_DIR", str(prepared_omniglot))
     np.testing.assert_array_equal(omniglot_bank(download=False).images, bank.images)
 
 

@@ -114,3 +114,5 @@ def test_every_method_runs(meta_learner: str, tmp_path: Path) -> None:
     assert result["meta_learner"] == meta_learner
     assert np.isfinite([result["accuracy"], result["auc"]]).all()
     assert result == json.loads((tmp_path / "run" / "result.json").read_text())
+    # Without an evaluation on the way, and even without training, there is a curve to draw.
+    assert (tmp_path / "run" / "plots" / "learning_curves.png").is_file()

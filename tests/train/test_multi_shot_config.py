@@ -89,6 +89,14 @@ def test_bad_field_is_named_with_value_and_remedy(
     assert message in str(error.value)
 
 
+def test_offline_tasks_must_divide_by_the_replicas() -> None:
+    config = MultiShotConfig.from_preset("laptop")
+    with pytest.raises(ValueError, match="--tasks 5: give a multiple of the 2 devices"):
+        config.check_replicas(2)
+    config.check_replicas(5)
+    MultiShotConfig.from_preset("laptop", algorithm="online").check_replicas(2)
+
+
 def test_json_round_trip_keeps_every_field() -> None:
     config = MultiShotConfig.from_preset("smoke", seed=3, run_dir=Path("a/b"), data_dir=Path("c"))
     assert MultiShotConfig.from_json(json.loads(json.dumps(config.to_json()))) == config

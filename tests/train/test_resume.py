@@ -53,7 +53,8 @@ def test_killed_and_resumed_run_equals_an_uninterrupted_one(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert main([*FLAGS, "--run-dir", str(whole)]) == 0
     moment = random.Random(time.time_ns())
-    for lines in (moment.randint(1, 3), moment.randint(4, 6)):
+    # Before the first line, early and late.
+    for lines in (0, moment.randint(1, 3), moment.randint(4, 6)):
         kill_after(lines, moment.uniform(0.0, 0.1), killed)
         assert not (killed / "result.json").exists()
     assert main([*FLAGS, "--run-dir", str(killed), "--resume"]) == 0

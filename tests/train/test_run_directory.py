@@ -46,6 +46,20 @@ def test_folder_of_something_else_is_refused(tmp_path: Path) -> None:
         RunDirectory(tmp_path).check(RESUME)
 
 
+def test_folder_of_a_run_that_was_killed_as_it_began_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "writing-config.json").write_text('{"pre')
+    run = start(tmp_path)
+    assert MultiShotConfig.from_json(run.read_json(run.config)) == CONFIG
+
+
+def test_numbers_that_json_cannot_hold_become_null(tmp_path: Path) -> None:
+    run = start(tmp_path)
+    run.write_json(run.scores, {"loss": [1.0, float("nan")], "accuracy": float("inf")})
+    assert run.read_json(run.scores) == {"loss": [1.0, None], "accuracy": None}
+    run.append_metrics({"step": 1, "loss": float("-inf")})
+    assert run.read_metrics()[-1] == {"step": 1, "loss": None}
+
+
 def test_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")

@@ -4,11 +4,12 @@ A package of its own, `warptf_launcher`, because importing any part of `warptf` 
 and TensorFlow reads its environment when it is first imported.
 """
 
+import importlib
 import os
 
 
 def main() -> int:
-    """Runs the `warptf` command with TensorFlow's oneDNN kernels on, unless the user says otherwise.
+    """Runs the `warptf` command, TensorFlow's oneDNN kernels on unless the user says otherwise.
 
     TensorFlow turns them on by itself only for processors with AVX-512; on others they make
     convolutions up to twice as fast as well. `TF_ENABLE_ONEDNN_OPTS=0` keeps them off.
@@ -18,6 +19,5 @@ def main() -> int:
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # Not at the top: the line above must come before TensorFlow is imported.
-    from warptf.train.cli import main as run
-
+    run = importlib.import_module("warptf.train.cli").main
     return run()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import tensorflow as tf
 
 from warptf.adaptation import InnerState, InnerStep
+from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.layers.registration import register_layer_class
 
 Tensors = list[tf.Tensor]
@@ -30,9 +31,18 @@ class AdaptFunction(Protocol):
     r"""Adapts from a given $\theta_0$, showing every step to an observer."""
 
     def __call__(
-        self, theta: Sequence[tf.Tensor], observe: Callable[[Any, InnerStep], Any], observed: Any, /
+        self,
+        theta: Sequence[tf.Tensor],
+        observe: Callable[[Any, InnerStep], Any],
+        observed: Any,
+        meta_weight: float | None = None,
+        /,
     ) -> Adapted:
-        """Returns the outcome, `observed` being the last value of `observe(observed, step)`."""
+        r"""Returns the outcome, `observed` being the last value of `observe(observed, step)`.
+
+        With a `meta_weight` $\nu$ the steps descend $L_{task} + \nu L_{meta}$, on the same batches
+        and random state as without, and nothing else is gathered on the way: `rest` is empty.
+        """
 
 
 class InitializationStep(NamedTuple):
@@ -67,6 +77,14 @@ class Initialization:
     def differentiates_adaptation(self) -> bool:
         """Whether gradients are taken through the inner steps."""
         return False
+
+    def inner_optimizer(self, optimizer: InnerOptimizer) -> InnerOptimizer:
+        """Returns the update rule that solves this initialisation's inner problem.
+
+        Args:
+            optimizer: the inner optimizer that the meta-learner was given.
+        """
+        return optimizer
 
     def learn(
         self,

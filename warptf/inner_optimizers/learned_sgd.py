@@ -144,6 +144,16 @@ def _groups(
         return [0] * len(variables), [()]
     if granularity == "parameter":
         return list(range(len(variables))), [tuple(v.shape) for v in variables]
-    owners = [v.path.rpartition("/")[0] for v in variables]
-    names = list(dict.fromkeys(owners))
-    return [names.index(owner) for owner in owners], [()] * len(names)
+    # A layer's variables follow one another. Layers of two models may have the same path: a
+    # variable that was seen already begins another layer.
+    groups: list[int] = []
+    owner, seen = None, set[str]()
+    for variable in variables:
+        path = variable.path.rpartition("/")[0]
+        if path != owner or variable.path in seen:
+            owner, seen = path, set()
+            groups.append(groups[-1] + 1 if groups else 0)
+        else:
+            groups.append(groups[-1])
+        seen.add(variable.path)
+    return groups, [()] * (groups[-1] + 1)

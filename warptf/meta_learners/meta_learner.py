@@ -25,7 +25,7 @@ from warptf.meta_learners.task_axes import (
     parts_of,
     task_count,
 )
-from warptf.meta_learners.task_checks import check_task, check_values
+from warptf.meta_learners.task_checks import check_ends, check_task, check_values
 from warptf.meta_learners.task_metrics import TaskMetrics
 from warptf.meta_learners.task_scoring import TaskScoring
 from warptf.objectives.objective import Objective
@@ -33,6 +33,8 @@ from warptf.partition import FunctionalLearner, input_spec, output_spec
 from warptf.tasks.task import Task
 
 Tensors = list[tf.Tensor]
+
+BATCH_NORMS = ("support", "transductive")
 
 
 class MetaLearner(TaskScoring, Serving, keras.Model):
@@ -53,6 +55,11 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         initialization_weight: $\lambda$ of Eq. 9. Defaults to 1.
         evaluation_steps: inner steps in `evaluate` and `adapt`; `inner_steps` if `None`.
         seed: an integer from which all random numbers derive. Defaults to 0.
+        batch_norm: the statistics that batch norm uses where a task is scored: `"support"`, those
+            that adaptation gathered on the support set; or `"transductive"`, those of the batch
+            that is scored, as in MAML's own experiments, so that the prediction for one image
+            depends on the others. In training, steps and meta loss always use the batch's.
+            Defaults to `"support"`.
         **kwargs: `name` and other arguments of `keras.Model`.
 
     Raises:
@@ -76,16 +83,19 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         initialization_weight: float = 1.0,
         evaluation_steps: int | None = None,
         seed: int = 0,
+        batch_norm: str = "support",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if batch_norm not in BATCH_NORMS:
+            raise ValueError(f"batch_norm must be one of {BATCH_NORMS}, got {batch_norm!r}.")
         initialization = Fixed() if initialization is None else initialization
         check_kind("model", model, keras.Model)
         check_kind("inner_optimizer", inner_optimizer, InnerOptimizer)
         check_kind("objective", objective, (Objective, type(None)))
         check_kind("initialization", initialization, Initialization)
         self.model = model
-        self.inner_optimizer = inner_optimizer
+        self.inner_optimizer = initialization.inner_optimizer(inner_optimizer)
         self.inner_steps = positive_integer("inner_steps", inner_steps)
         self.objective: Any = objective
         self.initialization = initialization
@@ -96,14 +106,16 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
             else positive_integer("evaluation_steps", evaluation_steps)
         )
         self.seed = int(seed)
+        self.batch_norm = batch_norm
         self._learner = FunctionalLearner(model)
-        if objective is not None and not self._learner.partition.warp_variables:
+        self.inner_optimizer.build_for(self._learner.theta_variables)
+        shared = (*self.partition.warp_variables, *self.inner_optimizer.trainable_variables)
+        if objective is not None and not shared:
             raise ValueError(
                 f"model {model.name!r} has no warp variables for the objective to move: insert "
-                "warp layers (warptf.interleave), declare some (warptf.designate), or pass "
-                "objective=None."
+                "warp layers (warptf.interleave), declare some (warptf.designate), learn the "
+                "inner rates (warptf.inner_optimizers.LearnedSGD), or pass objective=None."
             )
-        inner_optimizer.build_for(self._learner.theta_variables)
         self.meta_step = self.add_weight(
             name="meta_step",
             shape=(),
@@ -177,7 +189,12 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         self._outer: OuterOptimizers = OuterOptimizers(
             *zip(optimizers, self._meta_variables(), strict=True)
         )
-        self._problem = Adaptation(self._learner, self.inner_optimizer, self._loss_function)
+        self._problem = Adaptation(
+            self._learner,
+            self.inner_optimizer,
+            self._loss_function,
+            transductive=self.batch_norm == "transductive",
+        )
         self._trackers = {
             name: keras.metrics.Mean(name=name) for name in ("loss", *self._task_metrics.names)
         }
@@ -202,6 +219,13 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
                 "there is nothing to meta-train: objective is None and the initialization is "
                 "Fixed. Pass an objective, such as warptf.objectives.WarpGrad(), or an "
                 "initialization."
+            )
+        if self.objective is None and self.inner_optimizer.trainable_variables:
+            raise ValueError(
+                f"inner_optimizer {type(self.inner_optimizer).__name__} has rates to learn, but "
+                "objective is None and would leave them where they are. Pass "
+                "warptf.objectives.BackpropThroughAdaptation(), or WarpGrad(), or an inner "
+                "optimizer with fixed rates."
             )
 
     def get_compile_config(self) -> dict[str, Any]:
@@ -236,14 +260,16 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
 
         Raises:
             TypeError: the data are no tasks.
-            ValueError: wrong shapes, NaN in the first meta-batch, labels out of range; or a
-                meta-learner that has nothing to learn.
+            ValueError: wrong shapes, NaN in the first meta-batch, labels out of range; data without
+                end and no `steps_per_epoch`; or a meta-learner that has nothing to learn.
         """
         self._check_compiled("fit")
         self._check_learns()
+        check_ends(x, kwargs.get("steps_per_epoch"), "training", "steps_per_epoch")
         self._check_training_task(self._prepare(x, self.inner_steps, "training"))
         validation = kwargs.get("validation_data")
         if validation is not None:
+            check_ends(validation, kwargs.get("validation_steps"), "validation", "validation_steps")
             self._prepare(validation, self._evaluation_steps, "validation", query_steps=False)
         # Tasks come in the order of the data set, which Keras would otherwise warn about.
         kwargs.setdefault("shuffle", False)
@@ -262,6 +288,7 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         """
         self._check_compiled("evaluate")
         if not kwargs.get("_use_cached_eval_dataset"):
+            check_ends(x, kwargs.get("steps"), "evaluation", "steps")
             self._prepare(x, self._evaluation_steps, "evaluation", query_steps=False)
         return super().evaluate(x, *args, **kwargs)
 
@@ -324,6 +351,7 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         seed: tf.Tensor,
         advance: Callable[[tf.Tensor, InnerState, Any], tuple[InnerStep, Any]],
         carry: Any,
+        initialization: Initialization | None = None,
     ) -> InitializationStep:
         r"""Adapts to a task, gathering the gradient of $C(\theta_0)$ on the way.
 
@@ -334,19 +362,29 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
             seed: the task's seed.
             advance: `advance(k, inner, carry) -> (step, carry)`, an inner step.
             carry: what `advance` gathers.
+            initialization: what $\theta_0$ minimises; that of the meta-learner if `None`.
         """
         count = len(self.partition.task_variables)
         context = list(theta[count:])
         last = tf.constant(self.inner_steps - 1)
 
-        def adapt(theta_0: Sequence[tf.Tensor], observe: Any, observed: Any) -> Adapted:
+        def adapt(
+            theta_0: Sequence[tf.Tensor],
+            observe: Any,
+            observed: Any,
+            meta_weight: float | None = None,
+        ) -> Adapted:
             def body(k: tf.Tensor, inner: InnerState, both: Any) -> tuple[InnerState, Any]:
-                step, rest = advance(k, inner, both[1])
+                if meta_weight is None:
+                    step, rest = advance(k, inner, both[1])
+                else:
+                    step, rest = self._tilted_step(task, k, inner, phi, meta_weight), ()
                 return step.after, (observe(both[0], _without_context(step, count)), rest)
 
             start = self._problem.start([*theta_0, *context], seed)
+            gathered = carry if meta_weight is None else ()
             final, (observed, rest) = self._problem.run(
-                start, self.inner_steps, body, (observed, carry)
+                start, self.inner_steps, body, (observed, gathered)
             )
             return Adapted(final, observed, rest)
 
@@ -357,9 +395,17 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
 
             return loss
 
-        return self.initialization.learn(
+        return (initialization or self.initialization).learn(
             adapt, list(theta[:count]), loss_on("support"), loss_on("query")
         )
+
+    def _tilted_step(
+        self, task: Task, k: tf.Tensor, inner: InnerState, phi: Tensors, meta_weight: float
+    ) -> InnerStep:
+        r"""Returns an inner step on $L_{task} + \nu L_{meta}$."""
+        hyper = self.inner_optimizer.hyper_values()
+        tilt = (meta_weight, self._batch(task.query, k))
+        return self._problem.step(inner, phi, hyper, self._batch(task.support, k), tilt)
 
     def _no_gradient(self) -> Tensors:
         r"""Returns zeros for $\theta_0$, where an initialisation does not learn."""
@@ -418,6 +464,7 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
             "initialization_weight": self.initialization_weight,
             "evaluation_steps": self.evaluation_steps,
             "seed": self.seed,
+            "batch_norm": self.batch_norm,
             "label_spec": labels and [list(labels.shape), labels.dtype.name],
         }
 

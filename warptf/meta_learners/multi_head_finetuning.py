@@ -32,13 +32,24 @@ class MultiHeadFinetuning(CrossReplicaMetaLearner):
             variables if `None`.
         evaluation_steps: steps of fine-tuning; `inner_steps` if `None`.
         seed: an integer from which all random numbers derive. Defaults to 0.
-        **kwargs: `name` and other arguments of `keras.Model`.
+        **kwargs: `batch_norm` of `MetaLearner`; `name` and other arguments of `keras.Model`.
 
     In `compile`, `optimizer` moves the heads and `initialization_optimizer` the body.
 
     Raises:
         ValueError: a number out of range, an unknown head, a model with warp variables, or tasks
             without `task_id`.
+
+    Example:
+        >>> import keras, numpy as np, tensorflow as tf, warptf
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4),
+        ...     keras.layers.Dense(1)])
+        >>> learner = warptf.MultiHeadFinetuning(
+        ...     model, warptf.inner_optimizers.SGD(0.1), inner_steps=3, num_tasks=7)
+        >>> learner.compile(optimizer="sgd", loss="mse")
+        >>> x, y = np.ones((4, 5, 2), "float32"), np.ones((4, 5, 1), "float32")
+        >>> task = warptf.tasks.Task((x, y), (x, y), task_id=np.array([0, 3, 5, 6]))
+        >>> history = learner.fit(tf.data.Dataset.from_tensors(task), verbose=0)
 
     Reference:
         arXiv 1909.00025, table 2 (fine-tuning, multi-headed).
@@ -146,6 +157,7 @@ class MultiHeadFinetuning(CrossReplicaMetaLearner):
         # A head moves by the mean over its own tasks, wherever they are, not over all replicas'.
         replicas = self.distribute_strategy.num_replicas_in_sync
         weights = replicas / tf.maximum(tf.gather(counts, task.task_id), 1.0)
+        share = replicas / tf.reduce_sum(counts)
         phi, theta = [], []
         for gradient, own in zip(stacked, self._is_head, strict=True):
             if own:
@@ -154,7 +166,8 @@ class MultiHeadFinetuning(CrossReplicaMetaLearner):
                 indices = task.task_id[:, tf.newaxis]
                 phi.append(tf.scatter_nd(indices, weighted, list(next(banks).shape)))
             else:
-                theta.append(tf.reduce_mean(gradient, axis=0))
+                total = tf.reduce_sum(gradient, axis=0)
+                theta.append(total * tf.cast(share, total.dtype))
         self._outer.move_phi(phi)
         self._outer.move_initialization(theta)
         return tf.reduce_mean(losses)

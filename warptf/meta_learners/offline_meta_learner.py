@@ -45,9 +45,10 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
         replay_epochs: how often the buffer is gone through, each time in a new order and with the
             same mini-batches. Defaults to 1.
         replay_storage: where trajectories are kept: `"device"`, `"host"`, `"disk"` (temporary
-            files), or `"auto"`: on disk if they would fill half of the host's memory, otherwise on
-            the device. Defaults to `"auto"`.
-        **kwargs: `name` and other arguments of `keras.Model`.
+            files), or `"auto"`: on disk if they would fill half of the host's memory, on the host
+            if they take more than 1 GiB and there is a GPU, otherwise on the device. Defaults to
+            `"auto"`.
+        **kwargs: `batch_norm` of `MetaLearner`; `name` and other arguments of `keras.Model`.
 
     Training tasks: `support` feeds the inner steps; `replay = (inner, meta)` holds a fresh
     mini-batch for the inner step and one for the meta loss of each replayed step (without it,
@@ -56,6 +57,19 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
     Raises:
         TypeError: an argument of the wrong kind.
         ValueError: a number out of range, a model without task or warp variables, no objective.
+
+    Example:
+        >>> import keras, numpy as np, tensorflow as tf, warptf
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4),
+        ...     warptf.layers.WarpDense(4), keras.layers.Dense(1)])
+        >>> learner = warptf.OfflineMetaLearner(
+        ...     model, warptf.inner_optimizers.SGD(0.1), inner_steps=3)
+        >>> learner.compile(optimizer="adam", loss="mse")
+        >>> x, y = np.ones((4, 5, 2), "float32"), np.ones((4, 5, 1), "float32")
+        >>> tasks = tf.data.Dataset.from_tensors(warptf.tasks.Task((x, y), (x, y)))
+        >>> history = learner.fit(tasks, verbose=0)
+        >>> int(learner.optimizer.iterations)   # an update for each of 4 tasks' 3 steps
+        12
 
     Reference:
         arXiv 1909.00025, algorithm 2.
@@ -91,6 +105,11 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
             raise ValueError(
                 "the offline algorithm replays steps for an objective, got objective=None: use "
                 "OnlineMetaLearner to learn an initialisation alone."
+            )
+        if objective.differentiates_adaptation:
+            raise ValueError(
+                f"the offline algorithm replays single steps, but {type(objective).__name__} is "
+                "differentiated through all of them: use OnlineMetaLearner."
             )
         if replay_storage not in STORAGES:
             raise ValueError(f"replay_storage must be one of {STORAGES}, got {replay_storage!r}.")
@@ -160,7 +179,8 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
         # XLA reads no files.
         device = self.jit_compile and self.replay_storage == "auto"
         storage = "device" if device else self.replay_storage
-        return make_replay_buffer(storage, specs, count, self.inner_steps)
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        return make_replay_buffer(storage, specs, count, self.inner_steps, replicas)
 
     def _buffer(self) -> Any:
         return self._buffers[tf.get_static_value(_replica_id())]

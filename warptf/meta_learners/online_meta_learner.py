@@ -5,11 +5,19 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from warptf.adaptation import InnerState, InnerStep
+from warptf.adaptation import InnerState, InnerStep, dense_gradient
+from warptf.initializations.fixed import Fixed
 from warptf.initializations.initialization import Initialization
+from warptf.initializations.maml import MAML
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.meta_learner import MetaLearner
-from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
+from warptf.meta_learners.seeds import TRAINING, task_seed
+from warptf.meta_learners.task_axes import (
+    as_task,
+    map_tasks,
+    share_of_tasks,
+    task_count,
+)
 from warptf.objectives.objective import Objective
 from warptf.objectives.warp_grad import WarpGrad
 from warptf.tasks.task import Task
@@ -37,7 +45,7 @@ class OnlineMetaLearner(MetaLearner):
         initialization_weight: $\lambda$ of Eq. 9. Defaults to 1.
         evaluation_steps: inner steps in `evaluate` and `adapt`; `inner_steps` if `None`.
         seed: an integer from which all random numbers derive. Defaults to 0.
-        **kwargs: `name` and other arguments of `keras.Model`.
+        **kwargs: `batch_norm` of `MetaLearner`; `name` and other arguments of `keras.Model`.
 
     Training tasks: `support` feeds the inner steps and `query` the meta loss; each with a step axis
     (one mini-batch a step) or without (the whole set at every step).
@@ -94,9 +102,12 @@ class OnlineMetaLearner(MetaLearner):
         theta, phi = self._learner.initial_theta(), self._learner.warp_values()
         hyper = self.inner_optimizer.hyper_values()
         names = self._task_metrics.names
+        count = task_count(task)
+        before, total = share_of_tasks(count)
 
         def learn(one: Task, index: tf.Tensor) -> dict[str, Any]:
-            return self._learn_task(one, theta, phi, hyper, self._task_seed(task, index))
+            seed = task_seed(self.seed, TRAINING, self.meta_step.value, before + index)
+            return self._learn_task(one, theta, phi, hyper, seed)
 
         signature = {
             "phi": [tf.TensorSpec(p.shape, p.dtype) for p in phi],
@@ -107,16 +118,29 @@ class OnlineMetaLearner(MetaLearner):
             "loss": tf.TensorSpec((), tf.float32),
             **{name: tf.TensorSpec((), tf.float32) for name in names},
         }
-        per_task = map_tasks(learn, task, signature, task_count(task))
-        means = tf.nest.map_structure(lambda t: tf.reduce_mean(t, axis=0), per_task)
-        self._update_outer(means["phi"], means["hyper"])
-        self._update_initialization(means["initialization"])
+        per_task = map_tasks(learn, task, signature, count)
+        phi, hyper, initialization = (
+            [self._mean_over_tasks(g, total) for g in per_task[name]]
+            for name in ("phi", "hyper", "initialization")
+        )
+        self._update_outer(phi, hyper)
+        self._update_initialization(initialization)
         return self._end_meta_step({name: per_task[name] for name in ("loss", *names)})
+
+    def _mean_over_tasks(self, gradients: tf.Tensor, total: int | tf.Tensor) -> tf.Tensor:
+        """Returns this replica's part of the mean over all tasks: the replicas' mean is that."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas == 1:
+            return tf.reduce_mean(gradients, axis=0)
+        share = tf.cast(replicas / total, gradients.dtype)
+        return share * tf.reduce_sum(gradients, axis=0)
 
     def _learn_task(
         self, task: Task, theta: Tensors, phi: Tensors, hyper: Tensors, seed: tf.Tensor
     ) -> dict[str, Any]:
         """Returns one task's gradients, averaged over steps, and its meta loss."""
+        if self.objective is not None and self.objective.differentiates_adaptation:
+            return self._backpropagate(task, theta, phi, hyper, seed)
 
         def advance(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerStep, Any]:
             batch = self._batch(task.support, k)
@@ -145,6 +169,37 @@ class OnlineMetaLearner(MetaLearner):
             "initialization": list(gradient),
             "loss": loss,
             **metrics,
+        }
+
+    def _backpropagate(
+        self, task: Task, theta: Tensors, phi: Tensors, hyper: Tensors, seed: tf.Tensor
+    ) -> dict[str, Any]:
+        """Returns one task's gradients of the meta loss after all inner steps, and that loss."""
+        count = len(self.partition.task_variables)
+        # MAML's gradient is that of the same loss: one backward pass gives both.
+        joint = isinstance(self.initialization, MAML) and not self.initialization.first_order
+        sources = [list(theta[:count]) if joint else [], phi, hyper]
+
+        def advance(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerStep, Any]:
+            return self._problem.step(inner, phi, hyper, self._batch(task.support, k)), carry
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(sources)
+            initialization = Fixed() if joint else self.initialization
+            learned = self._learn_initialization(
+                task, theta, phi, seed, advance, (), initialization
+            )
+            final = learned.adapted.final
+            query = self._batch(task.query, tf.constant(self.inner_steps - 1))
+            output = self._problem.loss(final.theta, phi, final.state, query)
+        through, phi_gradient, hyper_gradient = dense_gradient(tape, output.loss, sources)
+        gradient = through if joint else learned.gradient or self._no_gradient()
+        return {
+            "phi": phi_gradient,
+            "hyper": hyper_gradient,
+            "initialization": list(gradient),
+            "loss": tf.cast(output.loss, tf.float32),
+            **self._task_metrics(query[1], output.predictions),
         }
 
     def _look_ahead(

@@ -13,6 +13,8 @@ from warptf.adaptation import InnerState
 
 STORAGES = ("auto", "device", "host", "disk")
 # Half of the machine's memory for trajectories leaves the other half to the data and the graph.
+# A GPU's memory is for the work: trajectories above this stay with the host.
+_GPU_BYTES = 2**30
 _MEMORY_SHARE = 0.5
 
 
@@ -147,21 +149,34 @@ class DiskReplayBuffer:
 
 
 def make_replay_buffer(
-    storage: str, specs: Sequence[tf.TensorSpec], tasks: int, steps: int
+    storage: str, specs: Sequence[tf.TensorSpec], tasks: int, steps: int, replicas: int = 1
 ) -> MemoryReplayBuffer | DiskReplayBuffer:
     """Returns the buffer for a storage.
 
     Args:
-        storage: `"device"`, `"host"`, `"disk"`, or `"auto"`: on disk if the trajectories would take
-            more than half of the host's memory, on the device otherwise.
+        storage: `"device"`, `"host"`, `"disk"`, or `"auto"`: on disk if the trajectories of all
+            replicas would take more than half of the host's memory, on the host if they take more
+            than 1 GiB and there is a GPU, on the device otherwise.
         specs: a `TensorSpec` for each leaf of an `InnerState`.
         tasks: number of tasks `T`.
         steps: number of stored steps `K`.
+        replicas: number of replicas, each with a buffer of its own. Defaults to 1.
     """
     if storage == "auto":
         size = tasks * steps * sum(s.shape.num_elements() * s.dtype.size for s in specs)
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        storage = "disk" if size > _MEMORY_SHARE * memory else "device"
+        storage = _fitting_storage(size * replicas, bool(tf.config.list_logical_devices("GPU")))
     if storage == "disk":
         return DiskReplayBuffer(specs, tasks, steps)
     return MemoryReplayBuffer(specs, tasks, steps, "/CPU:0" if storage == "host" else None)
+
+
+def _fitting_storage(size: int, has_gpu: bool) -> str:
+    """Returns where trajectories of a size are kept."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):
+        # Some systems, Windows for one, do not tell.
+        memory = None
+    if memory is not None and size > _MEMORY_SHARE * memory:
+        return "disk"
+    return "host" if has_gpu and size > _GPU_BYTES else "device"

@@ -83,6 +83,24 @@ def map_tasks(
     return tf.map_fn(one, (tf.range(count), present), fn_output_signature=signature)
 
 
+def share_of_tasks(count: int | tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]:
+    """Returns how many tasks the replicas before this one have, and how many all have.
+
+    To be called in replica context, outside of any loop.
+
+    Args:
+        count: number of tasks on this replica.
+    """
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    if replicas == 1:
+        return 0, count
+    own = tf.one_hot(context.replica_id_in_sync_group, replicas, dtype=tf.int32)
+    counts = context.all_reduce(tf.distribute.ReduceOp.SUM, own * count)
+    before = tf.range(replicas) < context.replica_id_in_sync_group
+    return tf.reduce_sum(tf.where(before, counts, 0)), tf.reduce_sum(counts)
+
+
 def task_count(task: Task) -> int | tf.Tensor:
     """Returns the number of tasks in a meta-batch, as an integer where it is known."""
     x = tf.nest.flatten(task.support[0])[0]

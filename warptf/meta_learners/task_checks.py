@@ -47,6 +47,28 @@ def check_task(
         )
 
 
+def check_ends(data: Any, steps: Any, where: str, argument: str) -> None:
+    """Checks that a data set ends, or that it is said after how many meta-batches to stop.
+
+    Args:
+        data: the data set.
+        steps: the number given, or `None`.
+        where: what the data is for, for the message.
+        argument: the argument that gives the number.
+
+    Raises:
+        ValueError: it has no end, and there is no number.
+    """
+    endless = isinstance(data, tf.data.Dataset) and (
+        int(data.cardinality()) == tf.data.INFINITE_CARDINALITY
+    )
+    if endless and steps is None:
+        raise ValueError(
+            f"the {where} data set has no end and {argument} is None: pass {argument}, the number "
+            "of meta-batches, or data.take(n)."
+        )
+
+
 def _check_part(name: str, part: Any, spec: tf.TensorSpec, steps: int) -> bool:
     """Checks one part of a meta-batch and returns whether it has a step axis."""
     x, y = part

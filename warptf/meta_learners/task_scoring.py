@@ -36,10 +36,17 @@ class TaskScoring:
             Arrays: `"loss"` and each metric on the query set, `[N]` for `N` tasks in the order of
             the data set; and, with the prefix `"support_"`, the same on the batch of each inner
             step before the step is taken, `[N, K]`.
+
+        Raises:
+            TypeError: the data are no tasks.
+            ValueError: not compiled, wrong shapes, NaN or labels out of range in the first
+                meta-batch, or a data set without end.
         """
         self._check_compiled("evaluate_tasks")
         steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
         self._prepare(data, steps, "evaluation", query_steps=False)
+        if int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
+            raise ValueError("the evaluation data set has no end: pass data.take(n).")
         if self._score_function is None:
             self._score_function = tf.function(
                 lambda task, k: self._score_tasks(task, int(k), along=True), autograph=False

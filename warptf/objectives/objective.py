@@ -28,12 +28,21 @@ class Lookahead(NamedTuple):
 
 
 class Objective:
-    r"""What the warp parameters $\phi$ minimise, as a sum over $(\tau, k)$ of one-step terms."""
+    r"""What the warp parameters $\phi$ minimise.
+
+    A sum over $(\tau, k)$ of one-step terms, which `lookahead` gives; or, where
+    `differentiates_adaptation`, the meta loss after the whole adaptation.
+    """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Registers the subclass, so that Keras finds it when loading."""
         super().__init_subclass__(**kwargs)
         register_layer_class(cls)
+
+    @property
+    def differentiates_adaptation(self) -> bool:
+        """Whether gradients are taken through all inner steps, and not step by step."""
+        return False
 
     @property
     def replays_inner_step(self) -> bool:

@@ -2,17 +2,38 @@
 
 from warptf.tasks.affine_distortion import AffineDistortion
 from warptf.tasks.character_bank import CharacterBank
+from warptf.tasks.class_split import ClassSplit
+from warptf.tasks.csv_images import csv_images_bank
+from warptf.tasks.few_shot import FewShot
 from warptf.tasks.glyphs import glyph_bank
+from warptf.tasks.image_augmentation import ImageAugmentation
+from warptf.tasks.image_bank import ImageBank
+from warptf.tasks.image_folder import image_folder_bank
 from warptf.tasks.multi_shot import MultiShot
 from warptf.tasks.omniglot import omniglot_bank, prepare_omniglot
+from warptf.tasks.omniglot_characters import alphabet_split, omniglot_characters
 from warptf.tasks.task import Task
+from warptf.tasks.tfds_bank import cifar_fs, fc100, tfds_bank
+from warptf.tasks.tiered_imagenet import tiered_imagenet_bank
 
 __all__ = [
     "AffineDistortion",
     "CharacterBank",
+    "ClassSplit",
+    "FewShot",
+    "ImageAugmentation",
+    "ImageBank",
     "MultiShot",
     "Task",
+    "alphabet_split",
+    "cifar_fs",
+    "csv_images_bank",
+    "fc100",
     "glyph_bank",
+    "image_folder_bank",
     "omniglot_bank",
+    "omniglot_characters",
     "prepare_omniglot",
+    "tfds_bank",
+    "tiered_imagenet_bank",
 ]

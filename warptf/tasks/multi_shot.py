@@ -224,7 +224,8 @@ class MultiShot:
             x = _as_floats(held_out[index])
             if distorted and self.distortion is not None:
                 x = self.distortion(x, query_key)
-            return Task(support=_folded(support, (steps, batch_size)), query=(x, labels))
+            number = tf.cast(index, tf.int32)
+            return Task(_folded(support, (steps, batch_size)), (x, labels), task_id=number)
 
         size = min(self.evaluation_tasks_per_batch, alphabets)
         tasks = tf.data.Dataset.range(alphabets).map(task)
