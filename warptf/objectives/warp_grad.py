@@ -29,8 +29,9 @@ class WarpGrad(Objective):
     L_{task}(\theta_k - \epsilon w)] / 2\epsilon$, from first derivatives only, so that it passes
     through layers that have no second ones. $\epsilon$ is chosen for each term so that
     $\|\epsilon w\|$ is `relative_step` times $1 + \|\theta_k\|$. Where the learner is smooth it
-    agrees with the exact gradient to a part in a thousand in single precision; kinks (ReLU,
-    max-pooling) spoil it locally.
+    agrees with the exact gradient to a part in a thousand in single precision. Where
+    $\nabla_\phi L$ jumps (ReLU, max-pooling) the difference divides the jumps by its step and can
+    be many times too long: there use the exact gradient, or a `relative_step` of about 0.05.
 
     Args:
         second_order: `"exact"` (default), `"finite_difference"` or `"none"` (Eq. 8).
