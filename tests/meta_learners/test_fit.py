@@ -65,7 +65,8 @@ def test_fit_moves_what_it_should_and_counts(reference):
 def test_several_steps_per_execution_where_the_data_end_within_one(reference):
     learner = build(reference[0], steps_per_execution=2)
     history = learner.fit(data_of(reference[0]), verbose=0).history
-    assert_same(history, values(learner), reference, rtol=0, atol=0)
+    # Compiled as one function, the same sums may be taken in another order.
+    assert_same(history, values(learner), reference, rtol=1e-5, atol=1e-7)
 
 
 # Keras tells of data that end before it knew.
