@@ -119,12 +119,12 @@ class OnlineMetaLearner(MetaLearner):
             **{name: tf.TensorSpec((), tf.float32) for name in names},
         }
         per_task = map_tasks(learn, task, signature, count)
-        phi, hyper, initialization = (
-            [self._mean_over_tasks(g, total) for g in per_task[name]]
+        means = {
+            name: [self._mean_over_tasks(g, total) for g in per_task[name]]
             for name in ("phi", "hyper", "initialization")
-        )
-        self._update_outer(phi, hyper)
-        self._update_initialization(initialization)
+        }
+        self._update_outer(means["phi"], means["hyper"])
+        self._update_initialization(means["initialization"])
         return self._end_meta_step({name: per_task[name] for name in ("loss", *names)})
 
     def _mean_over_tasks(self, gradients: tf.Tensor, total: int | tf.Tensor) -> tf.Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from warptf.tasks.image_bank import ImageBank
+from warptf.tasks.mini_batches import legacy_seed
 from warptf.tasks.wording import some_of
 
 _STEMS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
@@ -204,7 +205,7 @@ def checked_seed(seed: Any) -> list[int]:
     """Any non-negative integer as the 32-bit words that NumPy's legacy generator takes."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"`seed` must be an integer, 0 or more, received {seed!r}.")
-    return [int(seed) & 0xFFFFFFFF, (int(seed) >> 32) & 0xFFFFFFFF]
+    return legacy_seed(int(seed))
 
 
 def _checked_part(part: str, names: Any) -> tuple[str, ...]:

@@ -9,6 +9,13 @@ import tensorflow as tf
 
 from warptf.tasks.class_split import ClassSplit, checked_seed
 from warptf.tasks.image_bank import ImageBank
+from warptf.tasks.mini_batches import (
+    as_floats,
+    checked_count,
+    drawn_counts,
+    folded,
+    training_task,
+)
 from warptf.tasks.task import Task
 from warptf.tasks.wording import some_of
 
@@ -122,20 +129,20 @@ class FewShot:
         if augmentation is not None and not callable(augmentation):
             raise TypeError(f"`augmentation` must be callable or None, received {augmentation!r}.")
         checked_seed(seed)
-        self.ways = _checked_count("ways", ways, least=2)
-        self.shots = _checked_count("shots", shots)
-        self.queries = _checked_count("queries", queries)
-        self.evaluation_shots = _checked_count("evaluation_shots", evaluation_shots, shots)
-        self.tasks_per_batch = _checked_count("tasks_per_batch", tasks_per_batch)
-        self.evaluation_tasks = _checked_count("evaluation_tasks", evaluation_tasks)
-        self.evaluation_tasks_per_batch = _checked_count(
+        self.ways = checked_count("ways", ways, least=2)
+        self.shots = checked_count("shots", shots)
+        self.queries = checked_count("queries", queries)
+        self.evaluation_shots = checked_count("evaluation_shots", evaluation_shots, shots)
+        self.tasks_per_batch = checked_count("tasks_per_batch", tasks_per_batch)
+        self.evaluation_tasks = checked_count("evaluation_tasks", evaluation_tasks)
+        self.evaluation_tasks_per_batch = checked_count(
             "evaluation_tasks_per_batch", evaluation_tasks_per_batch
         )
         _check_protocol(steps, batch_size, evaluation_steps, query_steps, replay)
-        self.steps = None if steps is None else _checked_count("steps", steps)
-        self.batch_size = None if batch_size is None else _checked_count("batch_size", batch_size)
+        self.steps = None if steps is None else checked_count("steps", steps)
+        self.batch_size = None if batch_size is None else checked_count("batch_size", batch_size)
         self.evaluation_steps = (
-            None if steps is None else _checked_count("evaluation_steps", evaluation_steps, steps)
+            None if steps is None else checked_count("evaluation_steps", evaluation_steps, steps)
         )
         self.query_steps = bool(query_steps)
         self.replay = bool(replay)
@@ -205,21 +212,12 @@ class FewShot:
 
     def _task_with_steps(self, read: Callable[[tf.Tensor], tf.Tensor], key: tf.Tensor) -> Task:
         assert self.steps is not None and self.batch_size is not None
-        axes = (self.steps, self.batch_size)
-        counts = [self.steps * self.batch_size]
-        counts += [self.steps * self.batch_size if self.query_steps else self.batch_size]
-        counts += [self.steps * self.batch_size] * (2 if self.replay else 0)
+        options = ((self.steps, self.batch_size), self.query_steps, self.replay)
         episode_key, key = _two_keys(key)
         which_key, augmentation_key = _two_keys(key)
         support, _ = self._episode("train", self.shots, 0, episode_key)
-        numbers, y = _drawn(support, sum(counts), which_key)
-        x = self._prepared(read(numbers), augmentation_key)
-        drawn = list(zip(tf.split(x, counts), tf.split(y, counts), strict=True))
-        return Task(
-            support=_folded(drawn[0], axes),
-            query=_folded(drawn[1], axes) if self.query_steps else drawn[1],
-            replay=(_folded(drawn[2], axes), _folded(drawn[3], axes)) if self.replay else None,
-        )
+        numbers, y = _drawn(support, sum(drawn_counts(*options)), which_key)
+        return training_task((self._prepared(read(numbers), augmentation_key), y), *options)
 
     def _evaluation(self, split: str) -> tf.data.Dataset:
         read = self._reader()
@@ -236,7 +234,7 @@ class FewShot:
                 return Task((x, self._labels(self.evaluation_shots)), query, task_id=number)
             axes = (self.evaluation_steps, self.batch_size)
             numbers, y = _drawn(numbers, axes[0] * axes[1], which_key)
-            support = _folded((self._prepared(read(numbers)), y), axes)
+            support = folded((self._prepared(read(numbers)), y), axes)
             return Task(support, query, task_id=number)
 
         size = min(self.evaluation_tasks_per_batch, self.evaluation_tasks)
@@ -280,7 +278,7 @@ class FewShot:
         return read
 
     def _prepared(self, images: tf.Tensor, augmentation_key: tf.Tensor | None = None) -> tf.Tensor:
-        x = tf.cast(images, tf.float32) / 255.0
+        x = as_floats(images)
         if augmentation_key is not None and self.augmentation is not None:
             x = tf.ensure_shape(self.augmentation(x, augmentation_key), x.shape)
         return x if self._scale is None else (x - self._scale.mean) / self._scale.deviation
@@ -357,20 +355,6 @@ def _drawn(images: tf.Tensor, count: int, key: tf.Tensor) -> tuple[tf.Tensor, tf
     ways, shots = images.shape
     which = tf.random.stateless_uniform([count], key, 0, ways * shots, tf.int32)
     return tf.gather(tf.reshape(images, [-1]), which), which // shots
-
-
-def _folded(batch: tuple[tf.Tensor, tf.Tensor], axes: tuple[int, int]) -> tuple[Any, Any]:
-    x, y = batch
-    return tf.reshape(x, [*axes, *x.shape[1:]]), tf.reshape(y, axes)
-
-
-def _checked_count(name: str, value: Any, default: int | None = None, least: int = 1) -> int:
-    value = default if value is None else value
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"`{name}` must be an integer, received {value!r}.")
-    if value < least:
-        raise ValueError(f"`{name}` must be at least {least}, received {value}.")
-    return int(value)
 
 
 def _check_protocol(

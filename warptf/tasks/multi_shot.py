@@ -1,12 +1,18 @@
 """Multi-shot character recognition: every alphabet is a task."""
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
 from warptf.tasks.affine_distortion import AffineDistortion
 from warptf.tasks.character_bank import CharacterBank
+from warptf.tasks.mini_batches import (
+    as_floats,
+    checked_count,
+    drawn_counts,
+    folded,
+    legacy_seed,
+    training_task,
+)
 from warptf.tasks.task import Task
 
 SPLITS = ("train", "validation", "test")
@@ -109,7 +115,7 @@ class MultiShot:
             "evaluation_tasks_per_batch": evaluation_tasks_per_batch,
         }
         for name, value in counts.items():
-            _check_count(name, value, least=2 if name == "ways" else 1)
+            checked_count(name, value, least=2 if name == "ways" else 1)
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise ValueError(f"`seed` must be an integer, 0 or more, received {seed!r}.")
         if distortion is not None and not callable(distortion):
@@ -185,27 +191,16 @@ class MultiShot:
         if isinstance(step, bool) or not isinstance(step, (int, np.integer)) or step < 0:
             raise ValueError(f"`step` must be an integer, 0 or more, received {step!r}.")
         pool, _ = self._pools("train")
-        counts = [self.steps * self.batch_size]
-        counts += [self.steps * self.batch_size if self.query_steps else self.batch_size]
-        counts += [self.steps * self.batch_size] * (2 if self.replay else 0)
+        axes = (self.steps, self.batch_size)
+        options = (axes, self.query_steps, self.replay)
+        count = sum(drawn_counts(*options))
 
         def task(index: tf.Tensor) -> Task:
             key = self._key("train", index // self.tasks_per_batch)
             alphabet = self._order(key)[index % self.tasks_per_batch]
             key = tf.random.experimental.stateless_fold_in(key, index % self.tasks_per_batch)
-            x, y = self._draw(pool, alphabet, sum(counts), key)
-            drawn = list(zip(tf.split(x, counts), tf.split(y, counts), strict=True))
-            with_steps = (self.steps, self.batch_size)
-            return Task(
-                support=_folded(drawn[0], with_steps),
-                query=_folded(drawn[1], with_steps) if self.query_steps else drawn[1],
-                replay=(
-                    (_folded(drawn[2], with_steps), _folded(drawn[3], with_steps))
-                    if self.replay
-                    else None
-                ),
-                task_id=alphabet,
-            )
+            drawn = self._draw(pool, alphabet, count, key)
+            return training_task(drawn, *options, task_id=alphabet)
 
         tasks = tf.data.Dataset.counter(int(step) * self.tasks_per_batch).map(task)
         return tasks.batch(self.tasks_per_batch, drop_remainder=True).prefetch(1)
@@ -221,11 +216,11 @@ class MultiShot:
                 tf.random.experimental.stateless_split(self._key(split, index), 2)
             )
             support = self._draw(pool, tf.cast(index, tf.int32), steps * batch_size, support_key)
-            x = _as_floats(held_out[index])
+            x = as_floats(held_out[index])
             if distorted and self.distortion is not None:
                 x = self.distortion(x, query_key)
             number = tf.cast(index, tf.int32)
-            return Task(_folded(support, (steps, batch_size)), (x, labels), task_id=number)
+            return Task(folded(support, (steps, batch_size)), (x, labels), task_id=number)
 
         size = min(self.evaluation_tasks_per_batch, alphabets)
         tasks = tf.data.Dataset.range(alphabets).map(task)
@@ -251,7 +246,7 @@ class MultiShot:
     def _task_drawings(self, alphabet: int) -> np.ndarray:
         """`[ways, drawings, height, width]`: drawn characters, their drawings in drawn order."""
         # The legacy generator's stream is frozen for good, that of numpy.random.Generator is not.
-        random = np.random.RandomState(_legacy_seed(self.seed, 1, alphabet))
+        random = np.random.RandomState(legacy_seed(self.seed, 1, alphabet))
         characters = random.permutation(np.flatnonzero(self._bank.alphabets == alphabet))
         characters = characters[: self.ways]
         drawings = np.stack([random.permutation(self._bank.drawings) for _ in characters])
@@ -277,31 +272,10 @@ class MultiShot:
         size = pool.shape[1]
         which = tf.random.stateless_uniform([count], which_key, 0, size, tf.int32)
         images = tf.gather(tf.reshape(pool, [-1, *self.image_shape]), alphabet * size + which)
-        x = _as_floats(images)
+        x = as_floats(images)
         if self.distortion is not None:
             x = self.distortion(x, distortion_key)
         return x, which // self._train_drawings
-
-
-def _folded(batch: tuple[tf.Tensor, tf.Tensor], axes: tuple[int, int]) -> tuple[Any, Any]:
-    x, y = batch
-    return tf.reshape(x, [*axes, *x.shape[1:]]), tf.reshape(y, axes)
-
-
-def _as_floats(images: tf.Tensor) -> tf.Tensor:
-    return tf.cast(images, tf.float32) / 255.0
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"`{name}` must be an integer, received {value!r}.")
-    if value < least:
-        raise ValueError(f"`{name}` must be at least {least}, received {value}.")
-
-
-def _legacy_seed(*numbers: int) -> list[int]:
-    """Any non-negative integers as the 32-bit words that the legacy generator takes."""
-    return [word for n in numbers for word in (n & 0xFFFFFFFF, (n >> 32) & 0xFFFFFFFF)]
 
 
 def _cut_alphabets(bank: CharacterBank, counts: dict[str, int], seed: int) -> dict[str, list[int]]:
@@ -314,7 +288,7 @@ def _cut_alphabets(bank: CharacterBank, counts: dict[str, int], seed: int) -> di
             f"alphabets of at least `ways` ({ways}) characters, but `bank` has {len(eligible)} of "
             f"its {len(bank.names)}; lower one of the three."
         )
-    random = np.random.RandomState(_legacy_seed(seed, 0))
+    random = np.random.RandomState(legacy_seed(seed, 0))
     order = random.permutation(eligible).tolist()
     return {
         "train": order[test : test + train],
