@@ -8,10 +8,8 @@ from warptf.layers.batch_normalization import BatchNormalization
 from warptf.layers.initializers import derive_seed
 from warptf.layers.max_pooling2d import MaxPooling2D
 from warptf.layers.warp import Warp
-from warptf.models.warp_architectures import glorot_uniform, validate_learner, warp_factory
-
-EPSILON = 1e-5
-BLOCKS = 4
+from warptf.models.learner_parts import BLOCKS, EPSILON, convolution, logits, validate_learner
+from warptf.models.warp_architectures import warp_factory
 
 
 def few_shot_learner(
@@ -58,33 +56,22 @@ def few_shot_learner(
         Finn et al., arXiv 1703.03400; Flennerhag et al., arXiv 1909.00025, section 4.1 and
         appendix H.
     """
-    validate_learner(ways, filters, input_shape, BLOCKS, seed)
+    validate_learner(ways, filters, input_shape, seed)
     make_warp = warp_factory(warp)
     inputs = keras.Input(tuple(input_shape), name="images")
     x = inputs
     for block in range(BLOCKS):
         layer = make_warp(derive_seed(seed, 1, block), f"warp_{block}")
         shared = layer is not None and block == 0
-        x = _block(x, filters, block, derive_seed(seed, 0, block), shared)
+        x = _block(x, filters, block, seed, shared)
         x = x if layer is None or shared else layer(x)
     x = keras.layers.Flatten(name="flatten")(x)
-    head = keras.layers.Dense(
-        ways, kernel_initializer=glorot_uniform(derive_seed(seed, 0, BLOCKS)), name="logits"
-    )
-    return keras.Model(inputs, head(x), name="few_shot_learner")
+    return keras.Model(inputs, logits(ways, seed)(x), name="few_shot_learner")
 
 
 def _block(x: Any, filters: int, block: int, seed: int, shared: bool) -> Any:
-    convolution = keras.layers.Conv2D(
-        filters,
-        3,
-        padding="same",
-        data_format="channels_last",
-        kernel_initializer=glorot_uniform(seed),
-        name=f"conv_{block}",
-    )
     norm = BatchNormalization(momentum=0.0, epsilon=EPSILON, name=f"norm_{block}")
-    for layer in (convolution, norm):
+    for layer in (convolution(filters, block, seed), norm):
         x = Warp(layer, name=f"shared_{layer.name}")(x) if shared else layer(x)
     x = keras.layers.ReLU(name=f"relu_{block}")(x)
     return MaxPooling2D(2, data_format="channels_last", name=f"pool_{block}")(x)

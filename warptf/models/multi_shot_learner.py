@@ -7,10 +7,10 @@ import keras
 from warptf.layers.batch_normalization import BatchNormalization
 from warptf.layers.initializers import derive_seed
 from warptf.layers.max_pooling2d import MaxPooling2D
-from warptf.models.warp_architectures import glorot_uniform, validate_learner, warp_factory
+from warptf.models.learner_parts import BLOCKS, EPSILON, convolution, logits, validate_learner
+from warptf.models.warp_architectures import warp_factory
 
-MOMENTUM, EPSILON = 0.9, 1e-5
-BLOCKS = 4
+MOMENTUM = 0.9
 
 
 def multi_shot_learner(
@@ -50,30 +50,20 @@ def multi_shot_learner(
     Reference:
         Flennerhag et al., arXiv 1909.00025, section 4.1 and appendix F.
     """
-    validate_learner(ways, filters, input_shape, BLOCKS, seed)
+    validate_learner(ways, filters, input_shape, seed)
     make_warp = warp_factory(warp)
     inputs = keras.Input(tuple(input_shape), name="images")
     x = inputs
     for block in range(BLOCKS):
-        x = _block(x, filters, block, derive_seed(seed, 0, block))
+        x = _block(x, filters, block, seed)
         layer = make_warp(derive_seed(seed, 1, block), f"warp_{block}")
         x = x if layer is None else layer(x)
     x = keras.layers.Flatten(name="flatten")(x)
-    head = keras.layers.Dense(
-        ways, kernel_initializer=glorot_uniform(derive_seed(seed, 0, BLOCKS)), name="logits"
-    )
-    return keras.Model(inputs, head(x), name="multi_shot_learner")
+    return keras.Model(inputs, logits(ways, seed)(x), name="multi_shot_learner")
 
 
 def _block(x: Any, filters: int, block: int, seed: int) -> Any:
-    x = keras.layers.Conv2D(
-        filters,
-        3,
-        padding="same",
-        data_format="channels_last",
-        kernel_initializer=glorot_uniform(seed),
-        name=f"conv_{block}",
-    )(x)
+    x = convolution(filters, block, seed)(x)
     x = MaxPooling2D(2, data_format="channels_last", name=f"pool_{block}")(x)
     x = BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"norm_{block}")(x)
     return keras.layers.ReLU(name=f"relu_{block}")(x)

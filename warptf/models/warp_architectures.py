@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 
-from warptf.layers.validation import positive_integer
 from warptf.layers.warp_conv2d import WarpConv2D
 from warptf.layers.warp_layer import WarpLayer
 from warptf.layers.warp_residual_conv2d import WarpResidualConv2D
@@ -71,30 +70,3 @@ def warp_factory(warp: str | None) -> WarpFactory:
             f"warp must be one of {', '.join(WARP_ARCHITECTURES)}, or None, got {warp!r}."
         )
     return WARP_ARCHITECTURES[name]
-
-
-def validate_learner(
-    ways: int, filters: int, input_shape: tuple[int, int, int], blocks: int, seed: int
-) -> None:
-    """Checks what the learners share.
-
-    Args:
-        ways: classes of a task.
-        filters: channels of each convolution.
-        input_shape: `(height, width, channels)`.
-        blocks: how often the images are pooled to half their sides.
-        seed: what all initial values derive from.
-
-    Raises:
-        ValueError: one of them is out of range.
-    """
-    for name, value in (("ways", ways), ("filters", filters)):
-        positive_integer(name, value)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be a non-negative integer, got {seed!r}.")
-    smallest = 2**blocks
-    if len(input_shape) != 3 or min(input_shape[:2]) < smallest or input_shape[2] < 1:
-        raise ValueError(
-            f"input_shape must be (height, width, channels) with sides of at least {smallest} "
-            f"pixels, which {blocks} poolings leave one of, got {tuple(input_shape)}."
-        )
