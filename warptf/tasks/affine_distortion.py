@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from warptf.tasks.image_batch import image_batch
+
 
 class AffineParameters(NamedTuple):
     """One affine map per image. Axes: `N` images.
@@ -105,14 +107,8 @@ class AffineDistortion:
         Returns:
             A tensor of the shape and type of `images`.
         """
-        images = tf.convert_to_tensor(images)
-        if images.shape.rank != 4:
-            raise ValueError(
-                "`images` must be [N, height, width, channels], received shape "
-                f"{images.shape}; add or flatten axes."
-            )
+        images, count = image_batch(images)
         height, width = images.shape[1:3]
-        count = images.shape[0] if images.shape[0] is not None else tf.shape(images)[0]
         parameters = self.sample(count, height, width, seed)
         distorted = tf.raw_ops.ImageProjectiveTransformV3(
             images=images,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from warptf.tasks.cache_folder import cache_folder
 from warptf.tasks.character_bank import CharacterBank
 from warptf.tasks.glyph_groups import GLYPH_GROUPS
 
@@ -64,10 +65,9 @@ def glyph_bank(
     Returns:
         The characters, always the same ones for one version of matplotlib.
     """
-    folder = cache_dir or os.environ.get("WARPTF_CACHE_DIR") or "~/.cache/warptf"
     # Another version of matplotlib may bring other fonts.
     name = f"glyphs_{_SIDE}x{_SIDE}_v{_VERSION}_{importlib.metadata.version('matplotlib')}.npz"
-    path = os.path.join(os.path.expanduser(os.fspath(folder)), name)
+    path = os.path.join(cache_folder(cache_dir), name)
     if cache:
         with contextlib.suppress(OSError, ValueError):
             return CharacterBank.load(path)

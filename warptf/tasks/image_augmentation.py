@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from warptf.tasks.image_batch import image_batch
+
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and blue look.
 
 
@@ -73,13 +75,7 @@ class ImageAugmentation:
         Returns:
             A tensor of the shape and type of `images`.
         """
-        images = tf.convert_to_tensor(images)
-        if images.shape.rank != 4:
-            raise ValueError(
-                "`images` must be [N, height, width, channels], received shape "
-                f"{images.shape}; add or flatten axes."
-            )
-        count = images.shape[0] if images.shape[0] is not None else tf.shape(images)[0]
+        images, count = image_batch(images)
         places, colours = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
         moved = self._moved(images, tf.random.stateless_uniform([3, count], places))
         recoloured = self._recoloured(moved, tf.random.stateless_uniform([3, count], colours))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from warptf.tasks.cache_folder import cache_folder
 from warptf.tasks.image_bank import ImageBank, write_image_bank
 
 _VERSION = 1  # Of what is kept; to be raised when images are decoded in another way.
@@ -51,10 +52,7 @@ def cached_bank(
     Returns:
         The bank; mapped where it is large, see `ImageBank.load`.
     """
-    chosen = cache_dir or os.environ.get("WARPTF_CACHE_DIR") or "~/.cache/warptf"
-    folder = os.path.join(
-        os.path.abspath(os.path.expanduser(os.fspath(chosen))), f"{name}_{_digest(source)}"
-    )
+    folder = os.path.join(cache_folder(cache_dir), f"{name}_{_digest(source)}")
     with contextlib.suppress(FileNotFoundError, ValueError):
         return ImageBank.load(folder)
     content = read()

@@ -4,10 +4,8 @@ import contextlib
 import io
 import os
 import shutil
-import socket
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from warptf.tasks.character_bank import CharacterBank
+from warptf.tasks.network import unreachable_host
 from warptf.tasks.omniglot_archives import ARCHIVES, DRAWINGS, check_archives, unpack_archive
 
 _SIDE = 28
@@ -146,12 +145,9 @@ def _download(builder: Any, directory: str, download: bool) -> None:
     )
     if not download:
         raise FileNotFoundError(remedy.format("`download` is False"))
-    if not urllib.request.getproxies():
-        # The builder itself retries for minutes before it gives up.
-        try:
-            socket.create_connection(_HOST, timeout=5).close()
-        except OSError:
-            raise FileNotFoundError(remedy.format(f"{_HOST[0]} cannot be reached")) from None
+    unreachable = unreachable_host([_HOST])
+    if unreachable is not None:
+        raise FileNotFoundError(remedy.format(f"{unreachable} cannot be reached"))
     try:
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare()

@@ -2,10 +2,8 @@
 
 import contextlib
 import os
-import socket
 import sys
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,6 +14,7 @@ from warptf.tasks.class_split import ClassSplit
 from warptf.tasks.image_bank import ImageBank
 from warptf.tasks.image_cache import Content, cached_bank
 from warptf.tasks.image_files import ImageFormat, WrongSize, checked_format, fitted
+from warptf.tasks.network import unreachable_host
 from warptf.tasks.omniglot import default_data_dir
 
 _REPORT_EVERY = 5000  # Images.
@@ -160,15 +159,11 @@ def _download(builder: Any, directory: str, download: bool) -> None:
     )
     if not download:
         raise FileNotFoundError(remedy.format("`download` is False"))
-    if not urllib.request.getproxies():
-        # The builder itself retries for minutes before it gives up.
-        urls = builder.url_infos or {}  # None where no checksum is registered.
-        for address in sorted({urllib.parse.urlsplit(url).netloc for url in urls}):
-            host, _, port = address.partition(":")
-            try:
-                socket.create_connection((host, int(port or 443)), timeout=5).close()
-            except OSError:
-                raise FileNotFoundError(remedy.format(f"{host} cannot be reached")) from None
+    urls = builder.url_infos or {}  # None where no checksum is registered.
+    parts = [urllib.parse.urlsplit(url).netloc.partition(":") for url in urls]
+    unreachable = unreachable_host(sorted({(host, int(port or 443)) for host, _, port in parts}))
+    if unreachable is not None:
+        raise FileNotFoundError(remedy.format(f"{unreachable} cannot be reached"))
     try:
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare()
