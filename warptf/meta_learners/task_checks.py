@@ -59,14 +59,17 @@ def check_ends(data: Any, steps: Any, where: str, argument: str) -> None:
     Raises:
         ValueError: it has no end, and there is no number.
     """
-    endless = isinstance(data, tf.data.Dataset) and (
-        int(data.cardinality()) == tf.data.INFINITE_CARDINALITY
-    )
-    if endless and steps is None:
+    if steps is None and is_endless(data):
         raise ValueError(
             f"the {where} data set has no end and {argument} is None: pass {argument}, the number "
             "of meta-batches, or data.take(n)."
         )
+
+
+def is_endless(data: Any) -> bool:
+    """Returns whether data are known to have no end."""
+    endless = tf.data.INFINITE_CARDINALITY
+    return isinstance(data, tf.data.Dataset) and int(data.cardinality()) == endless
 
 
 def _check_part(name: str, part: Any, spec: tf.TensorSpec, steps: int) -> bool:

@@ -10,6 +10,7 @@ from warptf.adaptation import InnerState
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.seeds import EVALUATION, task_seed
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
+from warptf.meta_learners.task_checks import is_endless
 from warptf.tasks.task import Task
 
 Tensors = list[tf.Tensor]
@@ -45,7 +46,7 @@ class TaskScoring:
         self._check_compiled("evaluate_tasks")
         steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
         self._prepare(data, steps, "evaluation", query_steps=False)
-        if int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        if is_endless(data):
             raise ValueError("the evaluation data set has no end: pass data.take(n).")
         if self._score_function is None:
             self._score_function = tf.function(
