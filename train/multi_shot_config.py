@@ -207,7 +207,7 @@ _PAPER = dict(filters=64, tasks=20, meta_steps=1000, epoch_steps=10, evaluate_ev
 _LAPTOP: dict[str, Any] = dict(second_order="none", epoch_steps=4)
 _PRESETS: dict[tuple[str, str | None], dict[str, Any]] = {
     ("smoke", None): _SMOKE,
-    ("laptop", "glyphs"): _LAPTOP | dict(train_alphabets=15, meta_steps=16, evaluate_every=2),
+    ("laptop", "glyphs"): _LAPTOP | dict(train_alphabets=15, meta_steps=20, evaluate_every=2),
     ("laptop", "omniglot"): _LAPTOP | dict(meta_steps=32, evaluate_every=4),
     ("paper", None): _PAPER,
     ("paper", "glyphs"): _PAPER | dict(train_alphabets=15),
