@@ -12,6 +12,10 @@ from warptf.partition import FunctionalLearner, LearnerOutput
 Tensors = list[tf.Tensor]
 Batch = tuple[Any, Any]
 
+# Folded into a task's seed for the inner optimizer's random numbers. The learner's random state
+# folds in small numbers, the positions of its variables, and never meets this one.
+_OPTIMIZER_STREAM = 0x6D61736B
+
 _KERAS_MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
@@ -94,7 +98,18 @@ class Adaptation:
             theta: the initialisation.
             seed: two integers, different for each task.
         """
-        return InnerState(list(theta), self.optimizer.init(theta), self.learner.initial_state(seed))
+        optimizer = self.start_optimizer(theta, seed)
+        return InnerState(list(theta), optimizer, self.learner.initial_state(seed))
+
+    def start_optimizer(self, theta: Sequence[tf.Tensor], seed: tf.Tensor) -> Tensors:
+        """Returns the inner optimizer's state in which adaptation to a task starts.
+
+        Args:
+            theta: the initialisation.
+            seed: two integers, different for each task.
+        """
+        folded = tf.random.experimental.stateless_fold_in(seed, _OPTIMIZER_STREAM)
+        return self.optimizer.init(theta, folded)
 
     def loss(
         self,

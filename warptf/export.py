@@ -19,16 +19,21 @@ class ServedLearner(tf.Module):
         problem: the inner problem.
         label_spec: shape and type of the targets, `[B, ...]`.
         steps: inner steps where the caller of a signature gives none.
+        seed: two integers from which every adaptation's random numbers derive.
     """
 
-    def __init__(self, problem: Adaptation, label_spec: tf.TensorSpec, steps: int) -> None:
+    def __init__(
+        self, problem: Adaptation, label_spec: tf.TensorSpec, steps: int, seed: tf.Tensor
+    ) -> None:
         super().__init__(name="served_learner")
         learner = problem.learner
         self._problem = problem
+        # Integers, which the compiled functions hold as constants.
+        self._seed = [int(part) for part in seed]
         self._start_theta = _constants(learner.initial_theta(), "start")
         self._phi = _constants(learner.warp_values(), "phi")
         self._hyper = _constants(problem.optimizer.hyper_values(), "hyper")
-        state = learner.initial_state(tf.constant([0, 0]))
+        state = learner.initial_state(seed)
         self._start_state = _constants(state, "start_state")
         self._theta = [tf.Variable(v, name=f"theta_{i}") for i, v in enumerate(self._start_theta)]
         self._state = [tf.Variable(v, name=f"state_{i}") for i, v in enumerate(self._start_state)]
@@ -49,7 +54,7 @@ class ServedLearner(tf.Module):
         theta = [tf.convert_to_tensor(v) for v in self._start_theta]
         start = InnerState(
             theta,
-            problem.optimizer.init(theta),
+            problem.start_optimizer(theta, tf.constant(self._seed)),
             [tf.convert_to_tensor(v) for v in self._start_state],
         )
 
@@ -86,7 +91,12 @@ class ServedLearner(tf.Module):
 
 
 def export_learner(
-    problem: Adaptation, path: Any, label_spec: tf.TensorSpec, steps: int, **kwargs: Any
+    problem: Adaptation,
+    path: Any,
+    label_spec: tf.TensorSpec,
+    steps: int,
+    seed: tf.Tensor,
+    **kwargs: Any,
 ) -> None:
     """Writes a `ServedLearner` as a SavedModel, whole or not at all.
 
@@ -95,6 +105,7 @@ def export_learner(
         path: folder to write.
         label_spec: shape and type of the targets, `[B, ...]`.
         steps: the usual number of inner steps.
+        seed: two integers from which every adaptation's random numbers derive.
         **kwargs: options of `tf.saved_model.save`.
 
     Raises:
@@ -105,7 +116,7 @@ def export_learner(
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"{path} exists already: name a new or empty folder for the export.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    served = ServedLearner(problem, label_spec, steps)
+    served = ServedLearner(problem, label_spec, steps, seed)
     signatures = {name: getattr(served, name) for name in ("adapt_and_predict", "adapt", "predict")}
     aside = tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent)
     try:

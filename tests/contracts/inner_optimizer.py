@@ -15,6 +15,9 @@ from warptf.inner_optimizers import InnerOptimizer
 
 Factory = Callable[[], InnerOptimizer]
 
+# With this seed a MaskedSGD of the model below lets every layer move.
+SEED = tf.constant([0, 1])
+
 # Optimizers worth checking in several configurations; each is also made without arguments, if it
 # can be.
 EXAMPLES: dict[str, dict[str, Factory]] = {
@@ -31,12 +34,16 @@ EXAMPLES: dict[str, dict[str, Factory]] = {
         "rate-only": lambda: inner_optimizers.LearnedSGD(0.1, 0.5, learn_momentum=False),
         "nesterov": lambda: inner_optimizers.LearnedSGD(0.1, 0.5, nesterov=True),
     },
+    "MaskedSGD": {
+        "even": lambda: inner_optimizers.MaskedSGD(0.1, initial_logit=0.5, temperature=0.5),
+    },
     "Proximal": {
         "sgd": lambda: inner_optimizers.Proximal(inner_optimizers.SGD(0.1, 0.9), 0.5),
         "adam": lambda: inner_optimizers.Proximal(inner_optimizers.Adam(0.1, epsilon=0.1), 0.5),
         "learned": lambda: inner_optimizers.Proximal(
             inner_optimizers.LearnedSGD(0.1, 0.5, granularity="layer"), 0.5
         ),
+        "masked": lambda: inner_optimizers.Proximal(inner_optimizers.MaskedSGD(0.1), 0.5),
     },
 }
 
@@ -64,6 +71,7 @@ def check_inner_optimizer(factory: Factory) -> None:
     """Checks all of the properties below."""
     check_keeps_shapes_and_types(factory)
     check_pure_and_deterministic(factory)
+    check_start_is_a_function_of_the_seed(factory)
     check_runs_in_a_loop(factory)
     check_descends(factory)
     check_zero_gradient(factory)
@@ -95,7 +103,7 @@ def gradients_like(theta: list[tf.Tensor], seed: int = 1) -> list[tf.Tensor]:
 
 def two_updates(optimizer: InnerOptimizer, theta: Any, gradients: Any, hyper: Any) -> Any:
     """Two updates, the second gradient depending on where the first has led."""
-    first = optimizer.update(theta, gradients, optimizer.init(theta), hyper)
+    first = optimizer.update(theta, gradients, optimizer.init(theta, SEED), hyper)
     second = [g + 0.3 * tf.sin(t) for g, t in zip(gradients, first.theta, strict=True)]
     return optimizer.update(first.theta, second, first.state, hyper)
 
@@ -105,7 +113,7 @@ def check_keeps_shapes_and_types(factory: Factory) -> None:
     optimizer, theta = built(factory)
     for dtype in ("float32", "float64"):
         values = [tf.cast(t, dtype) for t in theta]
-        state = optimizer.init(values)
+        state = optimizer.init(values, SEED)
         update = two_updates(optimizer, values, gradients_like(values), optimizer.hyper_values())
         for before, after in ((values, update.theta), (state, update.state)):
             assert [(b.shape, b.dtype) for b in before] == [(a.shape, a.dtype) for a in after]
@@ -114,7 +122,11 @@ def check_keeps_shapes_and_types(factory: Factory) -> None:
 def check_pure_and_deterministic(factory: Factory) -> None:
     """The update depends on its arguments alone, assigns nothing and repeats itself."""
     optimizer, theta = built(factory)
-    gradients, hyper, state = gradients_like(theta), optimizer.hyper_values(), optimizer.init(theta)
+    gradients, hyper, state = (
+        gradients_like(theta),
+        optimizer.hyper_values(),
+        optimizer.init(theta, SEED),
+    )
     weights = [np.array(w) for w in optimizer.variables]
     once, again = (optimizer.update(theta, gradients, state, hyper) for _ in range(2))
     for a, b in zip(tf.nest.flatten(once), tf.nest.flatten(again), strict=True):
@@ -128,6 +140,25 @@ def check_pure_and_deterministic(factory: Factory) -> None:
     assert not [op.type for op in concrete.graph.get_operations() if "Assign" in op.type]
 
 
+def check_start_is_a_function_of_the_seed(factory: Factory) -> None:
+    """The same seed starts adaptation the same, in a graph and mapped over tasks as well."""
+    optimizer, theta = built(factory)
+    seeds = tf.stack([SEED, SEED + 1])
+    one_by_one = [optimizer.init(theta, seed) for seed in seeds]
+    signature = [tf.TensorSpec(t.shape, t.dtype) for t in one_by_one[0]]
+    mapped = tf.function(
+        lambda: tf.map_fn(
+            lambda seed: (seed, optimizer.init(theta, seed)),
+            seeds,
+            fn_output_signature=(tf.TensorSpec([2], tf.int32), signature),
+        ),
+        autograph=False,
+    )
+    for i, stacked in enumerate(mapped()[1]):
+        for value, state in zip(stacked, one_by_one, strict=True):
+            np.testing.assert_allclose(value, state[i], rtol=1e-6)
+
+
 def check_runs_in_a_loop(factory: Factory) -> None:
     """A loop in a graph computes what updates by hand compute."""
     optimizer, theta = built(factory)
@@ -138,7 +169,7 @@ def check_runs_in_a_loop(factory: Factory) -> None:
         update = optimizer.update(theta, scaled, state, hyper)
         return k + 1.0, update.theta, update.state
 
-    start = (tf.constant(0.0), theta, optimizer.init(theta))
+    start = (tf.constant(0.0), theta, optimizer.init(theta, SEED))
     by_hand = start
     for _ in range(3):
         by_hand = step(*by_hand)
@@ -154,7 +185,9 @@ def check_descends(factory: Factory) -> None:
     optimizer, theta = built(factory)
     start = [tf.zeros_like(t) for t in theta]
     gradients = gradients_like(theta)
-    moved = optimizer.update(start, gradients, optimizer.init(start), optimizer.hyper_values())
+    moved = optimizer.update(
+        start, gradients, optimizer.init(start, SEED), optimizer.hyper_values()
+    )
     for gradient, value in zip(gradients, moved.theta, strict=True):
         assert np.sum(gradient * value) < 0
 
@@ -169,7 +202,7 @@ def check_zero_gradient(factory: Factory) -> None:
         with tf.GradientTape() as outer, tf.GradientTape() as tape:
             outer.watch(sources)
             tape.watch(sources)
-            state = optimizer.init(start)
+            state = optimizer.init(start, SEED)
             update = optimizer.update(start, gradients, state, hyper)
             update = optimizer.update(update.theta, gradients, update.state, hyper)
             total = tf.add_n([tf.reduce_sum(t + t**2) for t in update.theta])
@@ -206,11 +239,14 @@ def check_derivatives(factory: Factory) -> None:
     """First and second derivatives in parameters, gradients and learned values are right."""
     optimizer, theta = built(factory)
     hyper = [h + 0.05 for h in optimizer.hyper_values()]
+    # The gradient in a mask's logits is no derivative of the step, which is constant in pieces.
+    masked = isinstance(getattr(optimizer, "rule", optimizer), inner_optimizers.MaskedSGD)
+    held, hyper = (hyper, []) if masked else ([], hyper)
     point = [t.numpy() for t in (*theta, *gradients_like(theta), *hyper)]
     along, n = [tf.constant(d) for d in directions(point, 1, seed=3)[0]], len(theta)
 
     def value(values: Any) -> tf.Tensor:
-        update = two_updates(optimizer, values[:n], values[n : 2 * n], values[2 * n :])
+        update = two_updates(optimizer, values[:n], values[n : 2 * n], held or values[2 * n :])
         terms = [tf.cast(t, tf.float64) for t in tf.nest.flatten(update)]
         return tf.add_n([tf.reduce_sum(tf.sin(t + 0.5)) for t in terms])
 

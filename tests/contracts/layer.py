@@ -65,6 +65,10 @@ EXAMPLES: dict[str, dict[str, Example]] = {
         ),
         "norm": Example(lambda **k: layers.Warp(keras.layers.BatchNormalization(**k)), VECTOR),
     },
+    "ContextFiLM": {
+        "image": Example(lambda **k: layers.ContextFiLM(2, "he_normal", **k), IMAGE),
+        "sequence": Example(lambda **k: layers.ContextFiLM(4, **k), SEQUENCE),
+    },
     "FiLMTaskEmbedding": {
         "initialised": Example(lambda **k: layers.FiLMTaskEmbedding(context=False, **k), VECTOR)
     },

@@ -11,6 +11,7 @@ from contracts.numerics import Batch, PlainLearner
 from warptf.adaptation import Adaptation, InnerState
 from warptf.inner_optimizers import InnerOptimizer
 from warptf.layers import (
+    ContextFiLM,
     FiLMTaskEmbedding,
     Warp,
     WarpConv2D,
@@ -122,6 +123,15 @@ def _context() -> Sequence[keras.layers.Layer]:
     )
 
 
+def _cavia() -> Sequence[keras.layers.Layer]:
+    return (
+        Warp(Layers.Dense(4), name="warp_1"),
+        ContextFiLM(3, name="warp_film"),
+        Layers.Activation("tanh"),
+        Warp(Layers.Dense(2), name="warp_2"),
+    )
+
+
 KINDS = {
     "dense": Kind(_dense),
     "batch-norm": Kind(_norm),
@@ -129,6 +139,7 @@ KINDS = {
     "conv": Kind(_conv, (6, 6, 1), 3),
     "residual-conv": Kind(_residual_conv, (4, 4, 1), 3),
     "context": Kind(_context),
+    "cavia": Kind(_cavia),
     "embedding": Kind(_embedding, (3,), tokens=5),
     "linear": Kind(lambda: [Layers.Dense(2, use_bias=False)]),
     "scalar": Kind(_scalar, (1,), outputs=1),
@@ -148,7 +159,7 @@ class Problem:
         self.loss = squared_error if self.kind.classes is None else cross_entropy
         self.model, copy = self._model(), self._model()
         warp = [layer.name for layer in copy.layers if layer.name.startswith("warp")]
-        self.plain = PlainLearner(copy, warp, self.loss)
+        self.plain = PlainLearner(copy, warp, ["vector"], self.loss)
         self.learner = FunctionalLearner(self.model)
         self.optimizer = optimizer
         optimizer.build_for(self.learner.theta_variables)

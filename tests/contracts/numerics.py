@@ -107,13 +107,22 @@ class PlainLearner:
     Args:
         model: the model.
         warp: names of the layers whose weights are phi.
+        context: names of the weights in those layers that are theta all the same.
         loss: the loss, `loss(y, prediction)`.
     """
 
-    def __init__(self, model: keras.Model, warp: Sequence[str], loss: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        warp: Sequence[str],
+        context: Sequence[str],
+        loss: Callable[..., Any],
+    ) -> None:
         groups: dict[bool, list[keras.Variable]] = {False: [], True: []}
         for layer in model.layers:
-            groups[layer.name in warp].extend(layer.trainable_variables)
+            for variable in layer.trainable_variables:
+                shared = layer.name in warp and variable.name not in context
+                groups[shared].append(variable)
         self.theta_variables, self.phi_variables = groups[False], groups[True]
 
         @tf.function(autograph=False)

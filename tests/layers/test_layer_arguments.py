@@ -22,6 +22,7 @@ from warptf.partition import partition
         (lambda: layers.WarpResidualConv2D(blocks=3), "blocks must be 1 or 2, got 3"),
         (lambda: layers.WarpResidualConv2D(hidden_filters=8), "pass blocks=2"),
         (lambda: layers.WarpResidualConv2D(task_embedding=True), "pass blocks=2"),
+        (lambda: layers.ContextFiLM(0), "context_size must be a positive integer, got 0"),
         (lambda: layers.Warp(keras.layers.LSTMCell(2)), "layer must not be an RNN cell"),
     ],
 )
@@ -35,7 +36,9 @@ def test_warp_takes_only_layers() -> None:
         layers.Warp(keras.layers.Dense)
 
 
-@pytest.mark.parametrize("cls", [layers.WarpDense, layers.WarpScale, layers.WarpFiLM])
+@pytest.mark.parametrize(
+    "cls", [layers.WarpDense, layers.WarpScale, layers.WarpFiLM, layers.ContextFiLM]
+)
 def test_unknown_number_of_channels_is_an_error(cls: type) -> None:
     with pytest.raises(ValueError, match="last axis has a known size"):
         cls()(keras.Input((None,)))

@@ -64,6 +64,17 @@ def test_film(cls: type, shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(layer(x), x * (1 + weights["gamma"]) + weights["beta"])
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (2, 4, 5, 3)])
+def test_context_film(shape: tuple[int, ...]) -> None:
+    layer, x = layers.ContextFiLM(5), RNG.normal(size=shape)
+    np.testing.assert_array_equal(layer(x), x)
+    assert not np.any(layer.bias) and np.all(layer.kernel.numpy())
+    w = randomised(layer, x)
+    assert w["kernel"].shape == (5, 2 * 3)
+    modulation = w["context/vector"] @ w["kernel"] + w["bias"]
+    np.testing.assert_allclose(layer(x), x * (1 + modulation[:3]) + modulation[3:], rtol=1e-12)
+
+
 def test_dense() -> None:
     layer, x = layers.WarpDense(2, activation="tanh"), RNG.normal(size=(4, 6, 3))
     w = randomised(layer, x)

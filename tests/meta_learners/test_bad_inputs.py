@@ -293,5 +293,5 @@ def test_learned_rates_without_an_objective_are_refused():
         network(), LearnedSGD(0.1), 3, objective=None, initialization=Reptile()
     )
     learner.compile("sgd", cross_entropy())
-    with pytest.raises(ValueError, match="LearnedSGD has rates to learn, but objective is None"):
+    with pytest.raises(ValueError, match="LearnedSGD has values to learn, but objective is None"):
         learner.fit(one_batch(GOOD), verbose=0)

@@ -18,7 +18,7 @@ from meta_learners.problems import (
 
 import warptf
 from warptf.initializations import Leap
-from warptf.inner_optimizers import SGD, Adam, LearnedSGD
+from warptf.inner_optimizers import SGD, Adam, LearnedSGD, MaskedSGD
 from warptf.metrics import MacroF1
 
 
@@ -88,6 +88,9 @@ CASES = {
     ),
     "online_learned": lambda: warptf.OnlineMetaLearner(
         interleaved(), LearnedSGD(0.1, granularity="layer"), 2, initialization=Leap()
+    ),
+    "online_masked": lambda: warptf.OnlineMetaLearner(
+        functional(), MaskedSGD(0.1, 0.5), 2, initialization=Leap()
     ),
     "offline": lambda: warptf.OfflineMetaLearner(
         designated(), Adam(0.01), 2, initialization=Leap(), replay_batch_size=2, replay_epochs=2

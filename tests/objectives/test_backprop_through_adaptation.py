@@ -18,7 +18,8 @@ from contracts.numerics import (
 
 import warptf
 from warptf.initializations import MAML, Fixed, Leap, Reptile
-from warptf.inner_optimizers import SGD, LearnedSGD
+from warptf.inner_optimizers import SGD, InnerOptimizer, LearnedSGD, MaskedSGD
+from warptf.meta_learners.seeds import TRAINING, task_seed
 from warptf.objectives import BackpropThroughAdaptation
 from warptf.tasks import Task
 
@@ -41,12 +42,14 @@ class Setting:
 
     def __init__(self, kind: str, rates: bool = False) -> None:
         self.rates = rates
-        optimizer = LearnedSGD(ALPHA, MU, "parameter") if rates else SGD(ALPHA, MU)
-        self.problem = Problem(kind, optimizer)
+        self.problem = Problem(kind, self.optimizer())
         self.count = len(self.problem.learner.partition.task_variables)
         self.context = [np.zeros_like(t) for t in self.problem.theta[self.count :]]
         self.supports = [[self.problem.batch(10 * t + k) for k in range(STEPS)] for t in (0, 1)]
         self.queries = [self.problem.batch(10 * t + 9) for t in (0, 1)]
+
+    def optimizer(self) -> InnerOptimizer:
+        return LearnedSGD(ALPHA, MU, "parameter") if self.rates else SGD(ALPHA, MU)
 
     def task(self) -> Task:
         stacked = [tuple(np.stack(part) for part in zip(*s, strict=True)) for s in self.supports]
@@ -56,15 +59,15 @@ class Setting:
 
     def loss(self, theta: Arrays, phi: Arrays, hyper: Arrays) -> float:
         plain, losses = self.problem.plain, []
-        for batches, query in zip(self.supports, self.queries, strict=True):
+        for task, (batches, query) in enumerate(zip(self.supports, self.queries, strict=True)):
             values, state = [*theta, *self.context], None
             for batch in batches:
                 gradients = plain.gradients(values, phi, batch)[1]
-                values, state = self.step(values, gradients, state, hyper)
+                values, state = self.step(values, gradients, state, hyper, task)
             losses.append(plain.loss(values, phi, query))
         return float(np.mean(losses))
 
-    def step(self, values: Arrays, gradients: Arrays, state: Any, hyper: Arrays) -> Any:
+    def step(self, values: Arrays, gradients: Arrays, state: Any, hyper: Arrays, task: int) -> Any:
         if not self.rates:
             rule = NumpySGD(ALPHA, MU)
             return rule.update(values, gradients, state or rule.init(values))
@@ -105,6 +108,40 @@ class Setting:
         )
 
 
+class MaskedSetting(Setting):
+    """The same with MT-Net's masks, as functions whose derivative is the straight-through one.
+
+    With the noise l of a task, M(zeta) = [zeta_0 + l > 0] + s(zeta) - s(zeta_0) is the binary mask
+    at the logits zeta_0 that the optimizer has, and s(zeta) = sigmoid((zeta + l) / T).
+    """
+
+    # Kernel and bias of a layer share a mask.
+    owner = (0, 0, 1, 1)
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        theta, adaptation = self.problem.learner.initial_theta(), self.problem.adaptation
+        seeds = [task_seed(0, TRAINING, 0, task) for task in (0, 1)]
+        self.noise = [[n.numpy() for n in adaptation.start_optimizer(theta, s)] for s in seeds]
+        self.logits = self.start()[2]
+
+    def optimizer(self) -> InnerOptimizer:
+        return MaskedSGD(ALPHA, initial_logit=0.2, temperature=0.7)
+
+    def masks(self, hyper: Arrays, task: int) -> Arrays:
+        triples = zip(hyper, self.logits, self.noise[task], strict=True)
+        return [(z0 + n > 0) + soft(z + n) - soft(z0 + n) for z, z0, n in triples]
+
+    def step(self, values: Arrays, gradients: Arrays, state: Any, hyper: Arrays, task: int) -> Any:
+        masks = self.masks(hyper, task)
+        moves = [ALPHA * masks[i] * g for i, g in zip(self.owner, gradients, strict=True)]
+        return [v - move for v, move in zip(values, moves, strict=True)], None
+
+
+def soft(shifted: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-shifted / 0.7))
+
+
 def check(gradient: Arrays, setting: Setting, part: int, start: Any) -> None:
     """Compares the gradient of one part with central differences of the meta loss."""
 
@@ -123,6 +160,30 @@ def test_all_shared_parameters_descend_the_meta_loss(kind: str) -> None:
     np.testing.assert_allclose(setting.reported, setting.loss(*start), rtol=1e-6)
     check(theta, setting, 0, start)
     check(phi, setting, 1, start)
+
+
+def test_a_shared_learner_around_a_context_descends_the_meta_loss() -> None:
+    setting = Setting("cavia")
+    start = setting.start()
+    theta, phi, _ = setting.moved(Fixed())
+    assert theta == [] and len(setting.context) == 1
+    np.testing.assert_allclose(setting.reported, setting.loss(*start), rtol=1e-6)
+    # The map from contexts to modulations learns, though the context starts from zero.
+    assert len(phi) == 6 and all(np.any(gradient) for gradient in phi)
+    check(phi, setting, 1, start)
+
+
+def test_masked_adaptation_descends_the_meta_loss() -> None:
+    setting = MaskedSetting("dense")
+    start = setting.start()
+    masks = [np.concatenate(setting.masks(start[2], task)) for task in (0, 1)]
+    # Some units move and some do not, not the same for both tasks.
+    assert all(0 < m.sum() < m.size for m in masks) and np.any(masks[0] != masks[1])
+    theta, phi, logits = setting.moved(MAML())
+    np.testing.assert_allclose(setting.reported, setting.loss(*start), rtol=1e-6)
+    check(theta, setting, 0, start)
+    check(phi, setting, 1, start)
+    check(logits, setting, 2, start)
 
 
 def test_learned_rates_descend_the_meta_loss() -> None:

@@ -58,7 +58,7 @@ class Adam(InnerOptimizer):
         self.beta_2 = check_rate("beta_2", beta_2, below=1.0)
         self.epsilon = check_rate("epsilon", epsilon)
 
-    def init(self, theta: Sequence[tf.Tensor]) -> Tensors:
+    def init(self, theta: Sequence[tf.Tensor], seed: tf.Tensor | None = None) -> Tensors:
         """Returns zero moments, first all $m$, then all $v$, then the step count."""
         zeros = [tf.zeros_like(t) for t in theta]
         return [*zeros, *zeros, tf.zeros([], tf.float32)]

@@ -53,8 +53,14 @@ class InnerOptimizer(keras.layers.Layer):
         r"""Returns the meta-gradient with respect to $\psi$ as the outer optimizer shall see it."""
         return gradients
 
-    def init(self, theta: Sequence[tf.Tensor]) -> Tensors:
-        """Returns the state with which adaptation starts."""
+    def init(self, theta: Sequence[tf.Tensor], seed: tf.Tensor | None = None) -> Tensors:
+        """Returns the state with which adaptation to a task starts.
+
+        Args:
+            theta: where adaptation starts.
+            seed: two integers, different for each task, from which a rule that draws random
+                numbers derives them all; `None` suits the rules that draw none.
+        """
         return []
 
     def update(

@@ -12,6 +12,7 @@ from warptf.inner_optimizers.inner_optimizer import (
     Tensors,
     check_rate,
 )
+from warptf.inner_optimizers.layer_numbers import layer_numbers
 from warptf.inner_optimizers.sgd import sgd_update
 
 GRANULARITIES = ("scalar", "layer", "parameter")
@@ -98,7 +99,7 @@ class LearnedSGD(InnerOptimizer):
             return gradients
         return list(tf.clip_by_global_norm(gradients, self.meta_gradient_clip)[0])
 
-    def init(self, theta: Sequence[tf.Tensor]) -> Tensors:
+    def init(self, theta: Sequence[tf.Tensor], seed: tf.Tensor | None = None) -> Tensors:
         """Returns zero velocities."""
         return [tf.zeros_like(t) for t in theta]
 
@@ -144,16 +145,5 @@ def _groups(
         return [0] * len(variables), [()]
     if granularity == "parameter":
         return list(range(len(variables))), [tuple(v.shape) for v in variables]
-    # A layer's variables follow one another. Layers of two models may have the same path: a
-    # variable that was seen already begins another layer.
-    groups: list[int] = []
-    owner, seen = None, set[str]()
-    for variable in variables:
-        path = variable.path.rpartition("/")[0]
-        if path != owner or variable.path in seen:
-            owner, seen = path, set()
-            groups.append(groups[-1] + 1 if groups else 0)
-        else:
-            groups.append(groups[-1])
-        seen.add(variable.path)
+    groups = layer_numbers(variables)
     return groups, [()] * (groups[-1] + 1)

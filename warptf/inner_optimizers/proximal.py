@@ -57,9 +57,9 @@ class Proximal(InnerOptimizer):
         """Returns the meta-gradient as the rule clips it."""
         return self.rule.clip(gradients)
 
-    def init(self, theta: Sequence[tf.Tensor]) -> Tensors:
+    def init(self, theta: Sequence[tf.Tensor], seed: tf.Tensor | None = None) -> Tensors:
         r"""Returns $\theta_0$ and the rule's own state."""
-        return [*theta, *self.rule.init(theta)]
+        return [*theta, *self.rule.init(theta, seed)]
 
     def update(
         self,

@@ -91,7 +91,7 @@ class SGD(InnerOptimizer):
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov=True needs a momentum above 0, got momentum=0.0.")
 
-    def init(self, theta: Sequence[tf.Tensor]) -> Tensors:
+    def init(self, theta: Sequence[tf.Tensor], seed: tf.Tensor | None = None) -> Tensors:
         """Returns zero velocities, or nothing without momentum."""
         return [tf.zeros_like(t) for t in theta] if self.momentum else []
 

@@ -1,6 +1,7 @@
 """Warp layers, the task layers nested in them, and layers with fast exact second derivatives."""
 
 from warptf.layers.batch_normalization import BatchNormalization
+from warptf.layers.context_film import ContextFiLM
 from warptf.layers.film_task_embedding import FiLMTaskEmbedding
 from warptf.layers.max_pooling2d import MaxPooling2D
 from warptf.layers.task_layer import TaskLayer
@@ -15,6 +16,7 @@ from warptf.layers.warp_scale import WarpScale
 
 __all__ = [
     "BatchNormalization",
+    "ContextFiLM",
     "FiLMTaskEmbedding",
     "MaxPooling2D",
     "TaskLayer",

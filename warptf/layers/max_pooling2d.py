@@ -13,7 +13,7 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
 
     Values and first derivatives are those of `keras.layers.MaxPooling2D`. Its gradient is linear in
     the incoming gradient, and the derivative of that picks entries at the maxima: TensorFlow's own
-    kernel for this is slow on CPUs, so it is computed from a mask and an average pooling. Other
+    kernels for both are slow on CPUs, so they are computed from a mask and average pooling. Other
     settings than square windows next to each other, `"valid"` padding and channels last go Keras'
     way.
 
@@ -53,35 +53,52 @@ def _max_pool(x: tf.Tensor, size: int) -> tf.Tensor:
     @tf.custom_gradient
     def pool(x: tf.Tensor) -> Any:
         y = tf.nn.max_pool2d(x, size, size, "VALID")
-        return y, lambda dy: _spread(x, y, dy, size)
+        # Made here and not where gradients are taken: next to the pooling, and not in another loop
+        # than it, the kernel that finds the maxima is many times as fast. Times the entries of a
+        # window, for the poolings below are averages.
+        maxima = float(size * size) * _maxima(x, y, size)
+        return y, lambda dy: _spread(dy, maxima, size)
 
     return pool(x)
 
 
-def _spread(x: tf.Tensor, y: tf.Tensor, dy: tf.Tensor, size: int) -> tf.Tensor:
-    """Puts each entry of `dy` where its window has its maximum; linear in `dy`."""
+def _maxima(x: tf.Tensor, y: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns 1 where a window has its maximum, the first of equal ones, and 0 elsewhere."""
+    window = [1, size, size, 1]
+    return tf.raw_ops.MaxPoolGrad(
+        orig_input=x,
+        orig_output=y,
+        grad=tf.ones_like(y),
+        ksize=window,
+        strides=window,
+        padding="VALID",
+    )
+
+
+def _spread(dy: tf.Tensor, maxima: tf.Tensor, size: int) -> tf.Tensor:
+    """Puts each entry of `dy` where its window has its maximum."""
+    window = [1, size, size, 1]
 
     @tf.custom_gradient
     def spread(dy: tf.Tensor) -> Any:
-        return _pool_gradient(x, y, dy, size), lambda u: _pick(x, y, u, size)
+        everywhere = tf.raw_ops.AvgPoolGrad(
+            orig_input_shape=tf.shape(maxima),
+            grad=dy,
+            ksize=window,
+            strides=window,
+            padding="VALID",
+        )
+        return maxima * everywhere, lambda u: _pick(u, maxima, size)
 
     return spread(dy)
 
 
-def _pick(x: tf.Tensor, y: tf.Tensor, u: tf.Tensor, size: int) -> tf.Tensor:
+def _pick(u: tf.Tensor, maxima: tf.Tensor, size: int) -> tf.Tensor:
     """Takes the entries of `u` where the windows have their maxima, the transpose of `_spread`."""
 
     @tf.custom_gradient
     def pick(u: tf.Tensor) -> Any:
-        mask = _pool_gradient(x, y, tf.ones_like(y), size)
-        picked = float(size * size) * tf.nn.avg_pool2d(u * mask, size, size, "VALID")
-        return picked, lambda d: _spread(x, y, d, size)
+        picked = tf.nn.avg_pool2d(maxima * u, size, size, "VALID")
+        return picked, lambda d: _spread(d, maxima, size)
 
     return pick(u)
-
-
-def _pool_gradient(x: tf.Tensor, y: tf.Tensor, dy: tf.Tensor, size: int) -> tf.Tensor:
-    window = [1, size, size, 1]
-    return tf.raw_ops.MaxPoolGrad(
-        orig_input=x, orig_output=y, grad=dy, ksize=window, strides=window, padding="VALID"
-    )

@@ -222,10 +222,10 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
             )
         if self.objective is None and self.inner_optimizer.trainable_variables:
             raise ValueError(
-                f"inner_optimizer {type(self.inner_optimizer).__name__} has rates to learn, but "
+                f"inner_optimizer {type(self.inner_optimizer).__name__} has values to learn, but "
                 "objective is None and would leave them where they are. Pass "
                 "warptf.objectives.BackpropThroughAdaptation(), or WarpGrad(), or an inner "
-                "optimizer with fixed rates."
+                "optimizer that learns none."
             )
 
     def get_compile_config(self) -> dict[str, Any]:

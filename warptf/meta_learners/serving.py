@@ -91,7 +91,8 @@ class Serving:
 
         Its functions and signatures are `adapt_and_predict(support_x, support_y, query_x, steps)`,
         `adapt(support_x, support_y, steps)`, which keeps the adapted weights in the artefact, and
-        `predict(x)`, which uses them.
+        `predict(x)`, which uses them. Where the learner or its inner optimizer draws random
+        numbers in adaptation, they are those of `adapt(seed=0)`.
 
         Args:
             filepath: folder to write; it must not exist, or be empty.
@@ -110,7 +111,8 @@ class Serving:
                 "the targets' shape and type are not known yet: pass label_spec, for instance "
                 "tf.TensorSpec([None], tf.int32), or run fit, evaluate or adapt first."
             )
-        export_learner(self._problem, filepath, spec, self._evaluation_steps, **kwargs)
+        seed = task_seed(self.seed, SERVING, 0, 0)
+        export_learner(self._problem, filepath, spec, self._evaluation_steps, seed, **kwargs)
 
 
 def _as_tensors(values: Any) -> Any:

@@ -1,7 +1,19 @@
 """Learners of the paper's experiments as plain Keras models, warp layers included."""
 
+from warptf.models.cavia_learner import cavia_learner
 from warptf.models.few_shot_learner import few_shot_learner
 from warptf.models.multi_shot_learner import multi_shot_learner
+from warptf.models.resnet12_learner import resnet12_learner
+from warptf.models.six_block_learner import six_block_learner
+from warptf.models.t_net_learner import t_net_learner
 from warptf.models.warp_architectures import WARP_ARCHITECTURES
 
-__all__ = ["WARP_ARCHITECTURES", "few_shot_learner", "multi_shot_learner"]
+__all__ = [
+    "WARP_ARCHITECTURES",
+    "cavia_learner",
+    "few_shot_learner",
+    "multi_shot_learner",
+    "resnet12_learner",
+    "six_block_learner",
+    "t_net_learner",
+]

@@ -4,12 +4,16 @@ from typing import Any
 
 import keras
 
-from warptf.layers.batch_normalization import BatchNormalization
-from warptf.layers.initializers import derive_seed
-from warptf.layers.max_pooling2d import MaxPooling2D
-from warptf.layers.warp import Warp
-from warptf.models.learner_parts import BLOCKS, EPSILON, convolution, logits, validate_learner
-from warptf.models.warp_architectures import warp_factory
+from warptf.layers.validation import positive_integer
+from warptf.models.learner_parts import (
+    BLOCKS,
+    block_layers,
+    chain,
+    logits,
+    share,
+    validate_learner,
+    warped_blocks,
+)
 
 
 def few_shot_learner(
@@ -56,22 +60,16 @@ def few_shot_learner(
         Finn et al., arXiv 1703.03400; Flennerhag et al., arXiv 1909.00025, section 4.1 and
         appendix H.
     """
-    validate_learner(ways, filters, input_shape, seed)
-    make_warp = warp_factory(warp)
+    validate_learner(ways, input_shape, seed)
+    widths = [positive_integer("filters", filters)] * BLOCKS
     inputs = keras.Input(tuple(input_shape), name="images")
-    x = inputs
-    for block in range(BLOCKS):
-        layer = make_warp(derive_seed(seed, 1, block), f"warp_{block}")
-        shared = layer is not None and block == 0
-        x = _block(x, filters, block, seed, shared)
-        x = x if layer is None or shared else layer(x)
+    x = warped_blocks(inputs, warp, widths, seed, _block)
     x = keras.layers.Flatten(name="flatten")(x)
     return keras.Model(inputs, logits(ways, seed)(x), name="few_shot_learner")
 
 
 def _block(x: Any, filters: int, block: int, seed: int, shared: bool) -> Any:
-    norm = BatchNormalization(momentum=0.0, epsilon=EPSILON, name=f"norm_{block}")
-    for layer in (convolution(filters, block, seed), norm):
-        x = Warp(layer, name=f"shared_{layer.name}")(x) if shared else layer(x)
-    x = keras.layers.ReLU(name=f"relu_{block}")(x)
-    return MaxPooling2D(2, data_format="channels_last", name=f"pool_{block}")(x)
+    conv, norm, relu, pool = block_layers(filters, block, seed)
+    if shared:
+        conv, norm = share(conv), share(norm)
+    return chain(x, conv, norm, relu, pool)

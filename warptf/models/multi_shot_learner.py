@@ -1,16 +1,18 @@
 """The learner of the multi-shot character experiment."""
 
-from typing import Any
-
 import keras
 
-from warptf.layers.batch_normalization import BatchNormalization
 from warptf.layers.initializers import derive_seed
-from warptf.layers.max_pooling2d import MaxPooling2D
-from warptf.models.learner_parts import BLOCKS, EPSILON, convolution, logits, validate_learner
+from warptf.layers.validation import positive_integer
+from warptf.models.learner_parts import (
+    BLOCKS,
+    MULTI_SHOT_MOMENTUM,
+    block_layers,
+    chain,
+    logits,
+    validate_learner,
+)
 from warptf.models.warp_architectures import warp_factory
-
-MOMENTUM = 0.9
 
 
 def multi_shot_learner(
@@ -50,20 +52,15 @@ def multi_shot_learner(
     Reference:
         Flennerhag et al., arXiv 1909.00025, section 4.1 and appendix F.
     """
-    validate_learner(ways, filters, input_shape, seed)
+    validate_learner(ways, input_shape, seed)
+    positive_integer("filters", filters)
     make_warp = warp_factory(warp)
     inputs = keras.Input(tuple(input_shape), name="images")
     x = inputs
     for block in range(BLOCKS):
-        x = _block(x, filters, block, seed)
+        conv, norm, relu, pool = block_layers(filters, block, seed, MULTI_SHOT_MOMENTUM)
+        x = chain(x, conv, pool, norm, relu)
         layer = make_warp(derive_seed(seed, 1, block), f"warp_{block}")
         x = x if layer is None else layer(x)
     x = keras.layers.Flatten(name="flatten")(x)
     return keras.Model(inputs, logits(ways, seed)(x), name="multi_shot_learner")
-
-
-def _block(x: Any, filters: int, block: int, seed: int) -> Any:
-    x = convolution(filters, block, seed)(x)
-    x = MaxPooling2D(2, data_format="channels_last", name=f"pool_{block}")(x)
-    x = BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"norm_{block}")(x)
-    return keras.layers.ReLU(name=f"relu_{block}")(x)

@@ -11,9 +11,11 @@ class BackpropThroughAdaptation(Objective):
     $K$. It is the objective of the baselines that precondition, for `OnlineMetaLearner` only:
 
     * T-Net: linear warp layers after the task layers, with `initializations.MAML()`;
+    * MT-Net: a T-Net whose inner optimizer is `MaskedSGD`, with `MAML()`;
     * Meta-SGD: no warp layers, `LearnedSGD(granularity="parameter", learn_momentum=False)`, with
       `MAML()`;
-    * CAVIA: warp layers all over, around a small context that each task adapts;
+    * CAVIA: warp layers all over, around a small context that each task adapts
+      (`layers.ContextFiLM`);
     * ANIL: everything but the head a warp layer (`warptf.designate`), with `MAML()`.
 
     With `initializations.MAML()`, one backward pass serves $\phi$, the learned values and
