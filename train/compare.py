@@ -34,7 +34,7 @@ def compare(paths: Sequence[Path]) -> list[dict[str, Any]]:
         run = RunDirectory(path)
         config, result = run.read_json(run.config), run.read_json(run.result)
         config["experiment"] = result["experiment"]
-        key = tuple(sorted((k, v) for k, v in config.items() if k not in _NOT_GROUPED))
+        key = tuple(sorted((k, _hashable(v)) for k, v in config.items() if k not in _NOT_GROUPED))
         groups.setdefault(key, []).append(result)
     rows = [
         {"run": label, "seeds": len(results), **_means(results)}
@@ -49,13 +49,17 @@ def table(rows: list[dict[str, Any]]) -> str:
     Args:
         rows: What `compare` returned.
     """
-    head = ["run", "seeds", *FIGURES]
+    names = [name for name in FIGURES if any(name in row for row in rows)]
+    head = ["run", "seeds", *names]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         cells = [str(row["run"]), str(row["seeds"])]
-        for name in FIGURES:
+        for name in names:
             digits = 0 if name == "seconds" else 3
-            cells.append(f"{row[name]:.{digits}f} ± {row[name + '_std']:.{digits}f}")
+            known = name in row
+            cells.append(
+                f"{row[name]:.{digits}f} ± {row[name + '_std']:.{digits}f}" if known else ""
+            )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -68,7 +72,8 @@ def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
         path: The file.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, list(names), restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
@@ -89,10 +94,17 @@ def write_plot(rows: list[dict[str, Any]], path: Path) -> None:
 def _means(results: list[dict[str, Any]]) -> dict[str, float]:
     means: dict[str, float] = {}
     for name in FIGURES:
+        # Which figures there are depends on the experiment.
+        if any(name not in result for result in results):
+            continue
         values = np.array([result[name] for result in results], "float64")
         means[name] = float(values.mean())
         means[name + "_std"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     return means
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _labels(keys: list[tuple[tuple[str, Any], ...]]) -> list[str]:

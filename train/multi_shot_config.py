@@ -1,7 +1,6 @@
 """The configuration of the multi-shot experiment: fields, presets, checks."""
 
 import dataclasses
-import math
 from typing import Any, Literal, Self
 
 from .run_options import Preset, RunOptions
@@ -30,6 +29,9 @@ class MultiShotConfig(RunOptions):
     the flags given so far lead to.
     """
 
+    preset: Preset = "laptop"
+    """Size of the run: smoke ends within a minute, laptop within fifteen on two cores, paper is
+    the published setting. It sets the defaults below; a flag given here overrides them."""
     data: Data = "glyphs"
     """Data set: glyphs is rendered from fonts that matplotlib ships, omniglot is downloaded or
     prepared with `warptf data prepare`."""
@@ -74,13 +76,8 @@ class MultiShotConfig(RunOptions):
     rate_rate: float = 0.001
     """Rate of the outer gradient descent on a learned inner rate and momentum; their gradient is
     clipped at the same value."""
-    epoch_steps: int = 5
-    """Meta-steps in an epoch: what one progress line, and one training line of metrics.jsonl,
-    stands for."""
     evaluate_every: int = 4
     """Epochs between two evaluations on five validation alphabets; 0 for none in training."""
-    checkpoint_every: int = 1
-    """Epochs between two checkpoints; 0 for none."""
 
     @classmethod
     def from_preset(
@@ -126,18 +123,12 @@ class MultiShotConfig(RunOptions):
             ValueError: For the first bad field, naming its flag, its value and the remedy.
         """
         super().validate()
-        for name in ("filters", "train_alphabets", "tasks", "batch_size", "epoch_steps"):
+        for name in ("filters", "train_alphabets", "tasks", "batch_size", "inner_steps"):
             self._at_least(name, 1)
-        self._at_least("inner_steps", 1)
         for name in ("evaluation_steps", "ways"):
             self._at_least(name, 2)
-        for name in ("meta_steps", "evaluate_every", "checkpoint_every"):
-            self._at_least(name, 0)
         for name in ("inner_rate", "meta_rate", "initialization_rate", "rate_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                self._refuse(name, "give a finite rate above 0")
-        if self.meta_steps % self.epoch_steps:
-            self._refuse("meta_steps", f"give a multiple of --epoch-steps {self.epoch_steps}")
+            self._finite_above_zero(name)
         self._check_method()
         self._check_replay()
 
@@ -185,10 +176,6 @@ class MultiShotConfig(RunOptions):
                 "replay_batch_size",
                 f"give a divisor of the {stored} steps that --tasks times --inner-steps store",
             )
-
-    def _at_least(self, name: str, least: int) -> None:
-        if getattr(self, name) < least:
-            self._refuse(name, f"give at least {least}")
 
 
 _SMOKE = dict(

@@ -19,31 +19,34 @@ class Recorder(keras.callbacks.Callback):
     Args:
         run: Where to write.
         evaluate: Returns the figures of the validation tasks for the present learner, or `None`
-            for no evaluation.
+            where there are no such tasks.
         evaluate_every: Epochs between two evaluations; 0 for none.
         checkpoint_every: Epochs between two checkpoints; 0 for none.
         step: Meta-steps done before training starts.
+        keep_best: Whether to keep the learner with the best accuracy on validation.
     """
 
     def __init__(
         self,
         run: RunDirectory,
-        evaluate: Callable[[], dict[str, Any]] | None,
+        evaluate: Callable[[], dict[str, Any] | None],
         evaluate_every: int,
         checkpoint_every: int,
         step: int = 0,
+        keep_best: bool = False,
     ) -> None:
         super().__init__()
         self._run = run
-        self._evaluate = evaluate if evaluate_every else None
+        self._evaluate = evaluate
         self._evaluate_every = evaluate_every
         self._checkpoint_every = checkpoint_every
         self._first_step = step
+        self._keep_best = keep_best
         self._epoch_started = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Evaluates the untrained learner, the start of every learning curve."""
-        if self._first_step == 0 and self._evaluate is not None:
+        if self._first_step == 0 and self._evaluate_every:
             self._record_evaluation(0)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -72,15 +75,26 @@ class Recorder(keras.callbacks.Callback):
             )
         seconds = round(time.monotonic() - self._epoch_started, 3)
         self._run.append_metrics({"kind": "training", "step": step, "seconds": seconds, **means})
-        if self._evaluate is not None and done % self._evaluate_every == 0:
-            self._record_evaluation(step)
+        last = done == self.params["epochs"]
+        if self._evaluate_every and (done % self._evaluate_every == 0 or last):
+            # Callbacks that follow find these among the figures of the epoch.
+            (logs if logs is not None else {}).update(self._record_evaluation(step))
         if self._checkpoint_every and done % self._checkpoint_every == 0:
             self._run.save_learner(self.model, self._run.checkpoint)
 
-    def _record_evaluation(self, step: int) -> None:
-        assert self._evaluate is not None
+    def _record_evaluation(self, step: int) -> dict[str, float]:
+        """Writes the figures on validation tasks, and returns them as Keras names such."""
         started = time.monotonic()
         figures = self._evaluate()
+        if figures is None:
+            return {}
         seconds = round(time.monotonic() - started, 3)
+        if self._keep_best and self._is_best(figures["accuracy"]):
+            self._run.save_learner(self.model, self._run.best)
         row = {"kind": "evaluation", "step": step, "seconds": seconds, **figures}
         self._run.append_metrics(row)
+        numbers = {name: value for name, value in figures.items() if isinstance(value, float)}
+        return {f"val_{name}": value for name, value in numbers.items()}
+
+    def _is_best(self, accuracy: float) -> bool:
+        return all(accuracy > row["accuracy"] for row in self._run.evaluations())

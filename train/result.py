@@ -42,12 +42,11 @@ def confidence_interval(scores: np.ndarray) -> float:
     return float(quantile * scores.std(ddof=1) / np.sqrt(count))
 
 
-def figures(scores: dict[str, np.ndarray], undistorted: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Returns the figures of a classification experiment.
+def classification_figures(scores: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Returns the figures of held-out classification tasks.
 
     Args:
-        scores: What `evaluate_tasks` returned for the held-out tasks, `[N]` and `[N, K]`.
-        undistorted: The same, the held-out images not transformed.
+        scores: What `evaluate_tasks` returned for them, `[N]`.
     """
     accuracy = np.asarray(scores["accuracy"], "float64")
     return {
@@ -55,7 +54,5 @@ def figures(scores: dict[str, np.ndarray], undistorted: dict[str, np.ndarray]) -
         "accuracy_std": float(accuracy.std(ddof=1)) if len(accuracy) > 1 else 0.0,
         "accuracy_ci95": confidence_interval(accuracy),
         "macro_f1": float(np.mean(scores["macro_f1"], dtype="float64")),
-        "auc": float(area_under_curve(np.asarray(scores["support_accuracy"], "float64")).mean()),
-        "accuracy_undistorted": float(np.mean(undistorted["accuracy"], dtype="float64")),
         "test_tasks": len(accuracy),
     }

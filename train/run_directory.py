@@ -33,6 +33,7 @@ class RunDirectory:
         self.model = self.path / "model.keras"
         self.plots = self.path / "plots"
         self.checkpoint = self.path / "checkpoints" / "latest.keras"
+        self.best = self.path / "checkpoints" / "best.keras"
 
     @property
     def finished(self) -> bool:
@@ -136,6 +137,10 @@ class RunDirectory:
         lines = self.metrics.read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Returns the lines of `metrics.jsonl` that hold figures on validation tasks."""
+        return [row for row in self.read_metrics() if row["kind"] == "evaluation"]
+
     def truncate_metrics(self, step: int) -> None:
         """Drops what was measured after a checkpoint, since it will be measured again.
 
@@ -154,7 +159,7 @@ class RunDirectory:
 
         Args:
             learner: The `keras.Model` to save.
-            path: `self.model` or `self.checkpoint`.
+            path: `self.model`, `self.checkpoint` or `self.best`.
         """
         aside = _aside(path)
         learner.save(aside)

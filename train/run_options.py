@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import math
 import typing
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -23,9 +24,8 @@ def flag(field: str) -> str:
 class RunOptions:
     """Options shared by all experiments; the configuration of each experiment extends them."""
 
-    preset: Preset = "laptop"
-    """Size of the run: smoke ends within a minute, laptop within fifteen on two cores, paper is
-    the published setting. It sets the defaults below; a flag given here overrides them."""
+    preset: str = "laptop"
+    """Size of the run. It sets the defaults below; a flag given here overrides them."""
     data_dir: Path | None = None
     """Folder that holds prepared data sets; by default the one that the environment variable
     WARPTF_DATA_DIR names, else that of TensorFlow Datasets."""
@@ -39,6 +39,17 @@ class RunOptions:
     """Distribution: none, or mirrored (tasks spread over all local devices)."""
     jit: bool = False
     """Compile the meta-step with XLA."""
+    meta_steps: int = 60
+    """Meta-steps, each on one meta-batch of tasks."""
+    epoch_steps: int = 5
+    """Meta-steps in an epoch: what one progress line, and one training line of metrics.jsonl,
+    stands for."""
+    evaluate_every: int = 4
+    """Epochs between two evaluations on validation tasks; 0 for none in training."""
+    checkpoint_every: int = 1
+    """Epochs between two checkpoints; 0 for none."""
+    patience: int = 0
+    """Evaluations without a new best validation accuracy that end meta-training; 0 for none."""
     tensorboard: bool = False
     """Also write TensorBoard logs into the run directory (needs the package tensorboard)."""
     debug: bool = False
@@ -80,10 +91,8 @@ class RunOptions:
                 f"unknown {sorted(set(values) - names)}, missing {sorted(names - set(values))}; "
                 f"use the version that wrote it"
             )
-        paths = {
-            name: Path(values[name]) for name in ("data_dir", "run_dir") if values[name] is not None
-        }
-        return cls(**{**values, **paths})
+        hints = typing.get_type_hints(cls)
+        return cls(**{name: _from_json(hints[name], value) for name, value in values.items()})
 
     def differences(self, other: Self) -> list[str]:
         """Returns `flag: other's value, own value` for every field that decides a figure.
@@ -111,6 +120,23 @@ class RunOptions:
             self._refuse("seed", "give an integer from 0 to 2147483647")
         if self.resume and self.run_dir is None:
             raise ValueError("--resume: give the run to continue with --run-dir")
+        self._at_least("epoch_steps", 1)
+        for name in ("meta_steps", "evaluate_every", "checkpoint_every", "patience"):
+            self._at_least(name, 0)
+        if self.patience and not self.evaluate_every:
+            self._refuse("patience", "counts evaluations; give --evaluate-every too")
+        if self.meta_steps % self.epoch_steps:
+            self._refuse("meta_steps", f"give a multiple of --epoch-steps {self.epoch_steps}")
+
+    def check_replicas(self, replicas: int) -> None:
+        """Checks that the tasks of a meta-batch can be spread over replicas.
+
+        Args:
+            replicas: How many there are.
+
+        Raises:
+            ValueError: If they cannot.
+        """
 
     def chosen_run_dir(self, *parts: str) -> Path:
         """Returns `run_dir`, or else a new folder under `runs/`.
@@ -124,8 +150,25 @@ class RunOptions:
         name = "-".join([*parts, f"seed{self.seed}", now])
         return Path("runs") / name
 
+    def _at_least(self, name: str, least: int) -> None:
+        if getattr(self, name) < least:
+            self._refuse(name, f"give at least {least}")
+
+    def _finite_above_zero(self, name: str) -> None:
+        if not 0 < getattr(self, name) < math.inf:
+            self._refuse(name, "give a finite number above 0")
+
     def _refuse(self, name: str, remedy: str) -> typing.NoReturn:
         raise ValueError(f"{flag(name)} {getattr(self, name)}: {remedy}")
+
+
+def _from_json(annotation: Any, value: Any) -> Any:
+    """Returns the value of a field from what stands for it in JSON."""
+    kinds = {annotation, *typing.get_args(annotation)}
+    if value is not None and Path in kinds:
+        return Path(value)
+    # Tuples are lists in JSON.
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:

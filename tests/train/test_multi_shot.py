@@ -10,9 +10,11 @@ import pytest
 import tensorflow as tf
 
 from warptf.train.cli import main
-from warptf.train.multi_shot import build_tasks, train
+from warptf.train.multi_shot import MultiShotExperiment
 from warptf.train.multi_shot_config import MultiShotConfig
 
+EXPERIMENT = MultiShotExperiment()
+train, build_tasks = EXPERIMENT.train, EXPERIMENT.build_tasks
 TINY = dict(
     filters=4, batch_size=4, inner_steps=3, evaluation_steps=3, epoch_steps=1, evaluate_every=1
 )

@@ -58,9 +58,17 @@ def test_warps_are_those_of_the_library() -> None:
     [
         ("warp-leap", dict(filters=0), "--filters 0: give at least 1"),
         ("warp-leap", dict(evaluation_steps=1), "--evaluation-steps 1: give at least 2"),
-        ("warp-leap", dict(inner_rate=-0.1), "--inner-rate -0.1: give a finite rate above 0"),
-        ("warp-leap", dict(meta_rate=float("nan")), "--meta-rate nan: give a finite rate above 0"),
-        ("warp-leap", dict(meta_rate=float("inf")), "--meta-rate inf: give a finite rate above 0"),
+        ("warp-leap", dict(inner_rate=-0.1), "--inner-rate -0.1: give a finite number"),
+        (
+            "warp-leap",
+            dict(meta_rate=float("nan")),
+            "--meta-rate nan: give a finite number",
+        ),
+        (
+            "warp-leap",
+            dict(meta_rate=float("inf")),
+            "--meta-rate inf: give a finite number",
+        ),
         ("warp-leap", dict(meta_steps=7), "--meta-steps 7: give a multiple of --epoch-steps 4"),
         ("warp-leap", dict(data="mnist"), "--data mnist: choose one of glyphs, omniglot"),
         ("warp-leap", dict(preset="huge"), "--preset huge: choose one of smoke, laptop, paper"),

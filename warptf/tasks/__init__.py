@@ -11,7 +11,11 @@ from warptf.tasks.image_bank import ImageBank
 from warptf.tasks.image_folder import image_folder_bank
 from warptf.tasks.multi_shot import MultiShot
 from warptf.tasks.omniglot import omniglot_bank, prepare_omniglot
-from warptf.tasks.omniglot_characters import alphabet_split, omniglot_characters
+from warptf.tasks.omniglot_characters import (
+    alphabet_split,
+    character_classes,
+    omniglot_characters,
+)
 from warptf.tasks.task import Task
 from warptf.tasks.tfds_bank import cifar_fs, fc100, tfds_bank
 from warptf.tasks.tiered_imagenet import tiered_imagenet_bank
@@ -26,6 +30,7 @@ __all__ = [
     "MultiShot",
     "Task",
     "alphabet_split",
+    "character_classes",
     "cifar_fs",
     "csv_images_bank",
     "fc100",

@@ -57,8 +57,10 @@ class FewShot:
         shots: Images of each class to learn from. Defaults to 1.
         queries: Held-out images of each class. Defaults to 15.
         evaluation_shots: `shots` of validation and test tasks. Defaults to `shots`.
+        evaluation_queries: `queries` of validation and test tasks. Defaults to `queries`.
         tasks_per_batch: Tasks `T` of a training meta-batch. Defaults to 4.
-        evaluation_tasks: Number of validation tasks, and of test tasks. Defaults to 600.
+        evaluation_tasks: Number of test tasks. Defaults to 600.
+        validation_tasks: Number of validation tasks. Defaults to `evaluation_tasks`.
         evaluation_tasks_per_batch: Tasks `T` of an evaluation meta-batch, which has no influence
             on what the tasks hold; the last batch may have fewer. With many steps lower it: 640
             steps of 64 images of 84x84x3 are 3.5 GB a task. Defaults to 5.
@@ -110,8 +112,10 @@ class FewShot:
         shots: int = 1,
         queries: int = 15,
         evaluation_shots: int | None = None,
+        evaluation_queries: int | None = None,
         tasks_per_batch: int = 4,
         evaluation_tasks: int = 600,
+        validation_tasks: int | None = None,
         evaluation_tasks_per_batch: int = 5,
         steps: int | None = None,
         batch_size: int | None = None,
@@ -133,8 +137,12 @@ class FewShot:
         self.shots = checked_count("shots", shots)
         self.queries = checked_count("queries", queries)
         self.evaluation_shots = checked_count("evaluation_shots", evaluation_shots, shots)
+        self.evaluation_queries = checked_count("evaluation_queries", evaluation_queries, queries)
         self.tasks_per_batch = checked_count("tasks_per_batch", tasks_per_batch)
         self.evaluation_tasks = checked_count("evaluation_tasks", evaluation_tasks)
+        self.validation_tasks = checked_count(
+            "validation_tasks", validation_tasks, evaluation_tasks
+        )
         self.evaluation_tasks_per_batch = checked_count(
             "evaluation_tasks_per_batch", evaluation_tasks_per_batch
         )
@@ -164,13 +172,13 @@ class FewShot:
 
     @property
     def validation(self) -> tf.data.Dataset:
-        """Tasks of the validation classes, always the same `evaluation_tasks` of them."""
-        return self._evaluation("validation")
+        """Tasks of the validation classes, always the same `validation_tasks` of them."""
+        return self._evaluation("validation", self.validation_tasks)
 
     @property
     def test(self) -> tf.data.Dataset:
         """Tasks of the test classes, always the same `evaluation_tasks` of them."""
-        return self._evaluation("test")
+        return self._evaluation("test", self.evaluation_tasks)
 
     def describe(self) -> dict[str, list[str]]:
         """Tell which classes are in which split.
@@ -219,15 +227,16 @@ class FewShot:
         numbers, y = _drawn(support, sum(drawn_counts(*options)), which_key)
         return training_task((self._prepared(read(numbers), augmentation_key), y), *options)
 
-    def _evaluation(self, split: str) -> tf.data.Dataset:
+    def _evaluation(self, split: str, tasks: int) -> tf.data.Dataset:
         read = self._reader()
 
         def task(index: tf.Tensor) -> Task:
             episode_key, which_key = _two_keys(self._key(split, index))
             numbers, held_out = self._episode(
-                split, self.evaluation_shots, self.queries, episode_key
+                split, self.evaluation_shots, self.evaluation_queries, episode_key
             )
-            query = self._prepared(read(tf.reshape(held_out, [-1]))), self._labels(self.queries)
+            labels = self._labels(self.evaluation_queries)
+            query = self._prepared(read(tf.reshape(held_out, [-1]))), labels
             number = tf.cast(index, tf.int32)
             if self.evaluation_steps is None or self.batch_size is None:
                 x = self._prepared(read(tf.reshape(numbers, [-1])))
@@ -237,9 +246,9 @@ class FewShot:
             support = folded((self._prepared(read(numbers)), y), axes)
             return Task(support, query, task_id=number)
 
-        size = min(self.evaluation_tasks_per_batch, self.evaluation_tasks)
-        tasks = tf.data.Dataset.range(self.evaluation_tasks).map(task)
-        return tasks.batch(size, drop_remainder=self.evaluation_tasks % size == 0).prefetch(1)
+        size = min(self.evaluation_tasks_per_batch, tasks)
+        made = tf.data.Dataset.range(tasks).map(task)
+        return made.batch(size, drop_remainder=tasks % size == 0).prefetch(1)
 
     def _episode(
         self, split: str, shots: int, queries: int, key: tf.Tensor
@@ -293,7 +302,8 @@ class FewShot:
 
     def _check_sizes(self) -> None:
         for name in SPLITS:
-            parts, shots, queries = self._split.parts[name], self.evaluation_shots, self.queries
+            parts = self._split.parts[name]
+            shots, queries = self.evaluation_shots, self.evaluation_queries
             if name == "train":
                 # The multi-shot protocol holds no image out in training.
                 shots, queries = self.shots, 0 if self.steps else self.queries
@@ -305,11 +315,11 @@ class FewShot:
             sizes = self._classes[name].sizes
             small = [f"{parts[i]} ({sizes[i]})" for i in np.flatnonzero(sizes < shots + queries)]
             if small:
+                prefix = "" if name == "train" else "evaluation_"
                 raise ValueError(
                     f"`split`: classes of {name} with fewer images than the {shots + queries} that "
                     f"a task takes ({shots} shots and {queries} queries): {some_of(small)}; lower "
-                    f"`{'shots' if name == 'train' else 'evaluation_shots'}` or `queries`, or "
-                    "leave these classes out of `split`."
+                    f"`{prefix}shots` or `{prefix}queries`, or leave these classes out of `split`."
                 )
 
 

@@ -32,6 +32,13 @@ class ImageFormat(NamedTuple):
     resize: bool
 
 
+class _Loaded(NamedTuple):
+    """An image, brought to its size, and the size that its file has."""
+
+    image: np.ndarray
+    size: tuple[int, ...]
+
+
 class WrongSize(Exception):
     """An image has another size than it should have."""
 
@@ -188,6 +195,7 @@ def _decoded(
     report(f"decoding {len(files)} images in {root}")
     corrupt: list[str] = []
     misfits: list[str] = []
+    by_size: dict[tuple[int, ...], list[str]] = {}
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(files), _CHUNK):
             chunk = files[start : start + _CHUNK]
@@ -198,11 +206,13 @@ def _decoded(
                 elif isinstance(result, Exception):
                     corrupt.append(file)
                 else:
+                    by_size.setdefault(result.size, []).append(file)
                     if form.size is None:
-                        form = ImageFormat(result.shape[:2], form.channels, resize=False)
-                    yield from _if_alike(result, form, file, misfits)
+                        form = ImageFormat(result.image.shape[:2], form.channels, resize=False)
+                    yield from _if_alike(result.image, form, file, misfits)
             report(f"decoded {start + len(chunk)} of {len(files)}")
     _raise_for(root, corrupt, misfits, form)
+    _report_sizes(by_size, form, report)
 
 
 def _if_alike(
@@ -216,14 +226,34 @@ def _if_alike(
         return []
 
 
-def _load(root: str, file: str, form: ImageFormat) -> np.ndarray | Exception:
+def _load(root: str, file: str, form: ImageFormat) -> _Loaded | Exception:
     try:
         with open(os.path.join(root, file), "rb") as stream:
             data = stream.read()
         with tf.device("CPU:0"):
-            return fitted(decode(data, form.channels), form)
+            image = decode(data, form.channels)
+            return _Loaded(fitted(image, form), tuple(image.shape[:2]))
     except (OSError, tf.errors.OpError, WrongSize) as error:
         return error
+
+
+def _report_sizes(
+    by_size: dict[tuple[int, ...], list[str]], form: ImageFormat, report: Callable[[str], None]
+) -> None:
+    """Say which files are of another size than most, where sizes are mixed."""
+    if len(by_size) < 2 or form.size is None:
+        return
+    usual = max(by_size, key=lambda size: len(by_size[size]))
+    others = [
+        f"{file} ({size[0]}x{size[1]})"
+        for size, files in by_size.items()
+        if size != usual
+        for file in files
+    ]
+    report(
+        f"images differ in size and were all resized to {form.size[0]}x{form.size[1]}: most are "
+        f"{usual[0]}x{usual[1]}, {len(others)} are not: {some_of(others)}"
+    )
 
 
 def _raise_for(root: str, corrupt: list[str], misfits: list[str], form: ImageFormat) -> None:

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from warptf.tasks.character_bank import CharacterBank
 from warptf.tasks.class_split import ClassSplit, checked_seed
 from warptf.tasks.image_bank import ImageBank
 from warptf.tasks.omniglot import omniglot_bank
@@ -19,9 +20,8 @@ def omniglot_characters(
 ) -> ImageBank:
     """Read Omniglot's characters, 20 drawings of 28x28x1 each, ink is 255.
 
-    Classes are named as the folders of the original archives, `Alphabet/characterNN`. With
-    rotations every character gives four classes, `Alphabet/characterNN/rot000`, `rot090`, `rot180`
-    and `rot270`, turned counter-clockwise by these angles, as is common in few-shot learning.
+    Classes are named as the folders of the original archives, `Alphabet/characterNN`; turned ones
+    as `character_classes` says.
 
     Args:
         data_dir: See `default_data_dir`.
@@ -38,7 +38,30 @@ def omniglot_characters(
     Reference:
         [Matching Networks for One Shot Learning](https://arxiv.org/abs/1606.04080), section 4.1.1.
     """
-    bank = omniglot_bank(data_dir, download=download)
+    return character_classes(omniglot_bank(data_dir, download=download), rotations)
+
+
+def character_classes(bank: CharacterBank, rotations: bool = True) -> ImageBank:
+    """Make every character of a bank a class.
+
+    Classes are named `Alphabet/characterNN`, numbered within each alphabet from 1. With rotations
+    every character gives four classes, `Alphabet/characterNN/rot000`, `rot090`, `rot180` and
+    `rot270`, turned counter-clockwise by these angles, as is common in few-shot learning.
+
+    Args:
+        bank: The characters, such as `glyph_bank()`.
+        rotations: Whether turned characters are classes of their own. Defaults to `True`.
+
+    Returns:
+        The images, sorted by the names of their classes.
+
+    >>> import numpy as np
+    >>> bank = CharacterBank(np.zeros([3, 20, 28, 28], "uint8"), [0, 0, 1], ["Latin", "Greek"])
+    >>> character_classes(bank, rotations=False).names
+    ('Greek/character01', 'Latin/character01', 'Latin/character02')
+    >>> character_classes(bank)
+    ImageBank(12 classes, 240 images, 28x28x1)
+    """
     # The numbers of characters run through each alphabet in the order of its folders.
     order = np.concatenate([np.flatnonzero(bank.alphabets == i) for i in _sorted(bank.names)])
     names = [

@@ -1,0 +1,138 @@
+"""The few-shot experiment with a tiny budget."""
+
+import json
+import typing
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from warptf.train.cli import main
+from warptf.train.few_shot import FewShotExperiment
+from warptf.train.few_shot_config import FewShotConfig, MetaLearner
+
+EXPERIMENT = FewShotExperiment()
+TINY = dict(
+    filters=2,
+    ways=3,
+    queries=1,
+    evaluation_queries=2,
+    inner_steps=2,
+    evaluation_steps=2,
+    epoch_steps=1,
+    evaluate_every=1,
+    validation_tasks=4,
+    test_tasks=7,
+    context_size=3,
+    conjugate_gradient_steps=2,
+)
+
+
+def tiny(meta_learner: str, run_dir: Path, **fields: Any) -> FewShotConfig:
+    fields = TINY | dict(meta_steps=0 if meta_learner == "none" else 1) | fields
+    return FewShotConfig.from_preset("smoke", "glyphs", meta_learner, run_dir=run_dir, **fields)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory of a Warp-MAML run."""
+    run_dir = tmp_path_factory.mktemp("few_shot") / "run"
+    EXPERIMENT.train(tiny("warp-maml", run_dir, meta_steps=2, batch_norm="transductive"))
+    return run_dir
+
+
+def test_run_directory_holds_what_is_promised(finished: Path) -> None:
+    files = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
+    assert files == {
+        "config.json",
+        "metrics.jsonl",
+        "result.json",
+        "scores.json",
+        "model.keras",
+        "checkpoints/best.keras",
+        "checkpoints/latest.keras",
+        "plots/meta_training.png",
+        "plots/validation_accuracy.png",
+    }
+
+
+def test_result_is_the_mean_of_the_scores(finished: Path) -> None:
+    result = json.loads((finished / "result.json").read_text())
+    scores = json.loads((finished / "scores.json").read_text())
+    accuracies = scores["accuracy"]
+    assert len(accuracies) == result["test_tasks"] == 7
+    assert result["accuracy"] == pytest.approx(sum(accuracies) / 7)
+    assert result["macro_f1"] == pytest.approx(sum(scores["macro_f1"]) / 7)
+    assert result["batch_norm"] == "transductive"
+    assert result["experiment"] == "few-shot" and result["image_size"] == "28x28x1"
+
+
+def test_best_learner_on_validation_is_reported(finished: Path) -> None:
+    rows = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    accuracies = {row["step"]: row["accuracy"] for row in rows if row["kind"] == "evaluation"}
+    result = json.loads((finished / "result.json").read_text())
+    assert list(accuracies) == [0, 1, 2]
+    assert result["reported_model"] == "best on validation"
+    assert result["reported_meta_step"] == max(accuracies, key=accuracies.__getitem__)
+
+
+def test_test_classes_take_no_part_in_training(finished: Path) -> None:
+    config = FewShotConfig.from_json(json.loads((finished / "config.json").read_text()))
+    split = EXPERIMENT.build_tasks(config).describe()
+    tested = json.loads((finished / "scores.json").read_text())["classes"]
+    assert tested == split["test"]
+    alphabets = {part: {name.split("/")[0] for name in names} for part, names in split.items()}
+    assert not alphabets["test"] & (alphabets["train"] | alphabets["validation"])
+
+
+def test_evaluate_repeats_the_figures(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(finished)]) == 0
+    repeated = json.loads(capsys.readouterr().out.splitlines()[-1])
+    written = json.loads((finished / "result.json").read_text())
+    assert {**repeated, "seconds": 0} == {**written, "seconds": 0}
+
+
+def test_export_adapts_and_predicts(finished: Path, tmp_path: Path) -> None:
+    assert main(["export", str(finished), str(tmp_path / "served")]) == 0
+    served = tf.saved_model.load(tmp_path / "served")
+    images = np.random.default_rng(0).random((3, 28, 28, 1), "float32")
+    labels = np.arange(3, dtype="int32")
+    learner = keras.models.load_model(finished / "model.keras")
+    np.testing.assert_allclose(
+        served.adapt_and_predict(images, labels, images, 2)["predictions"],
+        learner.adapt(images, labels, steps=2)(images, training=False),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize(
+    "meta_learner", [name for name in typing.get_args(MetaLearner) if name != "warp-maml"]
+)
+def test_every_method_runs(meta_learner: str, tmp_path: Path) -> None:
+    result = EXPERIMENT.train(tiny(meta_learner, tmp_path / "run", evaluate_every=0))
+    assert result["meta_learner"] == meta_learner
+    assert result["reported_model"] == "last"
+    assert np.isfinite([result["accuracy"], result["macro_f1"]]).all()
+    assert result == json.loads((tmp_path / "run" / "result.json").read_text())
+    before = EXPERIMENT.build_learner(
+        tiny(meta_learner, tmp_path), EXPERIMENT.build_tasks(tiny(meta_learner, tmp_path))
+    )
+    after = keras.models.load_model(tmp_path / "run" / "model.keras")
+    moved = any(
+        not np.array_equal(a.numpy(), b.numpy())
+        for a, b in zip(before.model.variables, after.model.variables, strict=True)
+    )
+    assert moved == (meta_learner != "none")
+
+
+def test_steps_on_mini_batches(tmp_path: Path) -> None:
+    """The protocol of 640 shots, of which 4 are enough here."""
+    fields = dict(batch_size=5, shots=4, evaluation_shots=4, evaluation_steps=3, inner_momentum=0.9)
+    result = EXPERIMENT.train(tiny("warp-leap", tmp_path / "run", **fields))
+    curves = json.loads((tmp_path / "run" / "scores.json").read_text())["support_accuracy"]
+    assert np.shape(curves) == (7, 3)
+    assert result["evaluation_shots"] == 4

@@ -1,0 +1,178 @@
+"""What every experiment does: meta-train, score on held-out tasks, write the run directory."""
+
+import abc
+import sys
+import time
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from .early_stopping import EarlyStopping, stops
+from .recorder import Recorder
+from .run_directory import RunDirectory
+from .run_options import RunOptions
+
+
+class Experiment(abc.ABC):
+    """An experiment of `warptf train`: from a configuration to a result.
+
+    Subclasses say what the tasks and the learner are, and what is reported of them.
+    """
+
+    name: str
+    """What `warptf train` knows it by."""
+    config_class: Any
+    """Its configuration, a `RunOptions` with a constructor `from_preset`."""
+    preset_fields: tuple[str, ...]
+    """The fields that `from_preset` takes by position: those that set defaults."""
+    reports_best = False
+    """Whether the best learner on validation is reported where there is one, or the last."""
+
+    @abc.abstractmethod
+    def build_tasks(self, config: Any) -> Any:
+        """Returns the task distribution of a valid configuration."""
+
+    @abc.abstractmethod
+    def build_learner(self, config: Any, tasks: Any) -> Any:
+        """Returns the compiled meta-learner of a valid configuration, untrained."""
+
+    @abc.abstractmethod
+    def validate(self, config: Any, learner: Any, tasks: Any) -> dict[str, Any] | None:
+        """Returns figures on validation tasks, or `None` where there are no such tasks."""
+
+    @abc.abstractmethod
+    def score(self, learner: Any, tasks: Any) -> Any:
+        """Returns the scores of each held-out task."""
+
+    @abc.abstractmethod
+    def scores_by_task(self, tasks: Any, scores: Any) -> dict[str, Any]:
+        """Returns what `scores.json` holds."""
+
+    @abc.abstractmethod
+    def figures(self, config: Any, tasks: Any, scores: Any) -> dict[str, Any]:
+        """Returns what `result.json` holds besides what all experiments report."""
+
+    @abc.abstractmethod
+    def write_plots(self, run: RunDirectory) -> None:
+        """Draws what the run has measured."""
+
+    def run_dir_words(self, config: Any) -> tuple[str, ...]:
+        """Returns words for the name of a new run directory."""
+        return (self.name, config.data, config.meta_learner)
+
+    def train(self, config: Any) -> dict[str, Any]:
+        """Meta-trains a learner, scores it on the held-out tasks and writes the run directory.
+
+        Args:
+            config: The configuration; `run_dir` defaults to a new folder under `runs/`.
+
+        Returns:
+            The object that `result.json` holds.
+
+        Raises:
+            ValueError: If the configuration, the data or the run directory does not fit.
+            OSError: If the run directory cannot be written.
+        """
+        config.validate()
+        run = RunDirectory(config.chosen_run_dir(*self.run_dir_words(config)))
+        run.check(config)
+        if run.finished:
+            return run.read_json(run.result)
+        strategy = _strategy(config)
+        config.check_replicas(strategy.num_replicas_in_sync)
+        tasks = self.build_tasks(config)
+        with strategy.scope():
+            # Before the folder is made, so that a learner that cannot be built leaves none behind.
+            learner = self.build_learner(config, tasks)
+            run.open(config)
+            print(f"run directory: {run.path}", file=sys.stderr)
+            learner = self._meta_train(config, learner, tasks, run)
+            started = time.monotonic()
+            scores = self.score(learner, tasks)
+        run.save_learner(learner, run.model)
+        run.write_json(run.scores, self.scores_by_task(tasks, scores))
+        self.write_plots(run)
+        seconds = time.monotonic() - started + run.training_seconds()
+        result = self._result(config, learner, tasks, scores, seconds)
+        run.write_json(run.result, result)
+        return result
+
+    def evaluate(self, config: Any, learner: Any) -> dict[str, Any]:
+        """Scores a meta-trained learner on the held-out tasks again.
+
+        Args:
+            config: The configuration of its run.
+            learner: The learner, as loaded from the run's `model.keras`.
+
+        Returns:
+            What `train` returned, the seconds being those of the evaluation.
+        """
+        started = time.monotonic()
+        tasks = self.build_tasks(config)
+        scores = self.score(learner, tasks)
+        return self._result(config, learner, tasks, scores, time.monotonic() - started)
+
+    def _meta_train(self, config: Any, learner: Any, tasks: Any, run: RunDirectory) -> Any:
+        """Returns the learner to report, meta-steps before the last checkpoint not repeated."""
+        resumed = run.checkpoint.exists()
+        if resumed:
+            learner = keras.models.load_model(run.checkpoint)
+        step = int(learner.meta_step.value.numpy())
+        run.truncate_metrics(step if resumed else -1)
+        seen = [row["accuracy"] for row in run.evaluations() if row["step"] > 0]
+        if step < config.meta_steps and not stops(seen, config.patience):
+            learner.fit(
+                tasks.train_from(step),
+                steps_per_epoch=config.epoch_steps,
+                initial_epoch=step // config.epoch_steps,
+                epochs=config.meta_steps // config.epoch_steps,
+                shuffle=False,
+                callbacks=self._callbacks(config, learner, tasks, run, step),
+                verbose=1 if sys.stdout.isatty() else 2,
+            )
+        if self.reports_best and run.best.exists():
+            return keras.models.load_model(run.best)
+        return learner
+
+    def _callbacks(
+        self, config: Any, learner: Any, tasks: Any, run: RunDirectory, step: int
+    ) -> list[keras.callbacks.Callback]:
+        recorder = Recorder(
+            run,
+            lambda: self.validate(config, learner, tasks),
+            config.evaluate_every,
+            config.checkpoint_every,
+            step,
+            keep_best=self.reports_best,
+        )
+        callbacks: list[keras.callbacks.Callback] = [recorder]
+        if config.patience:
+            seen = [row["accuracy"] for row in run.evaluations() if row["step"] > 0]
+            callbacks.append(EarlyStopping(config.patience, seen))
+        if config.tensorboard:
+            logs = run.path / "tensorboard"
+            callbacks.append(keras.callbacks.TensorBoard(log_dir=logs, write_graph=False))
+        return callbacks
+
+    def _result(
+        self, config: Any, learner: Any, tasks: Any, scores: Any, seconds: float
+    ) -> dict[str, Any]:
+        best = self.reports_best and config.meta_steps and config.evaluate_every
+        return {
+            "experiment": self.name,
+            "meta_learner": config.meta_learner,
+            "data": config.data,
+            "preset": config.preset,
+            "seed": config.seed,
+            "seconds": round(seconds, 1),
+            **self.figures(config, tasks, scores),
+            "reported_model": "best on validation" if best else "last",
+            "reported_meta_step": int(learner.meta_step.value.numpy()),
+        }
+
+
+def _strategy(config: RunOptions) -> tf.distribute.Strategy:
+    if config.strategy == "mirrored":
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()

@@ -1,0 +1,120 @@
+"""The few-shot experiment: meta-train on some classes, learn others from a few images."""
+
+from typing import Any
+
+import numpy as np
+
+from warptf import plotting
+from warptf.tasks import FewShot, ImageAugmentation
+
+from .experiment import Experiment
+from .few_shot_config import CHARACTERS, FewShotConfig
+from .few_shot_data import read_data
+from .few_shot_learner import build_learner
+from .result import classification_figures
+from .run_directory import RunDirectory
+
+# Augmentation shifts by up to a tenth of the image, as is usual for 84 pixels.
+_SHIFT = 8 / 84
+
+
+class FewShotExperiment(Experiment):
+    """Each task is some classes of a split, the best learner on validation is reported."""
+
+    name = "few-shot"
+    config_class = FewShotConfig
+    preset_fields = ("preset", "data", "meta_learner")
+    reports_best = True
+
+    def build_tasks(self, config: FewShotConfig) -> FewShot:
+        """Returns the tasks, their images decoded."""
+        bank, split = read_data(config)
+        multi_shot = config.batch_size is not None
+        return FewShot(
+            bank,
+            split,
+            ways=config.ways,
+            shots=config.shots,
+            queries=config.queries,
+            evaluation_shots=config.evaluation_shots,
+            evaluation_queries=config.evaluation_queries,
+            tasks_per_batch=config.tasks,
+            evaluation_tasks=config.test_tasks,
+            validation_tasks=config.validation_tasks,
+            evaluation_tasks_per_batch=1 if multi_shot else 5,
+            steps=config.inner_steps if multi_shot else None,
+            batch_size=config.batch_size,
+            evaluation_steps=config.evaluation_steps if multi_shot else None,
+            query_steps=multi_shot,
+            augmentation=_augmentation(config, bank.image_shape) if config.augment else None,
+            seed=config.seed,
+        )
+
+    def build_learner(self, config: FewShotConfig, tasks: FewShot) -> Any:
+        """Returns the compiled meta-learner."""
+        return build_learner(config, tasks.image_shape)
+
+    def validate(self, config: FewShotConfig, learner: Any, tasks: FewShot) -> dict[str, Any]:
+        """Returns the figures of the validation tasks."""
+        scores = learner.evaluate_tasks(tasks.validation)
+        figures = classification_figures(scores)
+        return {
+            "loss": float(np.mean(scores["loss"])),
+            **{name: figures[name] for name in ("accuracy", "accuracy_ci95", "macro_f1")},
+        }
+
+    def score(self, learner: Any, tasks: FewShot) -> dict[str, Any]:
+        """Returns the scores of the test tasks."""
+        return learner.evaluate_tasks(tasks.test)
+
+    def scores_by_task(self, tasks: FewShot, scores: dict[str, Any]) -> dict[str, Any]:
+        """Returns the scores with the classes that the tasks are made of."""
+        return {
+            "classes": tasks.describe()["test"],
+            **{name: values.tolist() for name, values in scores.items()},
+        }
+
+    def figures(
+        self, config: FewShotConfig, tasks: FewShot, scores: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Returns the figures of the test tasks and the budget they had."""
+        reported = (
+            "batch_norm",
+            "learner",
+            "filters",
+            "ways",
+            "shots",
+            "evaluation_shots",
+            "queries",
+            "evaluation_queries",
+            "tasks",
+            "inner_steps",
+            "evaluation_steps",
+            "meta_steps",
+        )
+        return {
+            **classification_figures(scores),
+            **{name: getattr(config, name) for name in reported},
+            "image_size": "x".join(map(str, tasks.image_shape)),
+        }
+
+    def write_plots(self, run: RunDirectory) -> None:
+        """Draws the validation accuracy and the meta-training loss."""
+        evaluations = run.evaluations()
+        training = [row for row in run.read_metrics() if row["kind"] == "training"]
+        for rows, name, file in (
+            (evaluations, "accuracy", "validation_accuracy.png"),
+            (training, "loss", "meta_training.png"),
+        ):
+            if rows:
+                steps, values = [row["step"] for row in rows], [row[name] for row in rows]
+                label = f"validation {name}" if rows is evaluations else name
+                plotting.meta_training(steps, values, run.plots / file, ylabel=label)
+
+
+def _augmentation(config: FewShotConfig, shape: tuple[int, int, int]) -> ImageAugmentation:
+    padding = round(_SHIFT * shape[0])
+    if config.data in CHARACTERS:
+        # A mirrored character is another one, and ink has no colour.
+        return ImageAugmentation(False, padding, brightness=0, contrast=0, saturation=0)
+    return ImageAugmentation(padding=padding)
