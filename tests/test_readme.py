@@ -1,22 +1,29 @@
 """The README says what is so: its example runs, its links lead somewhere, its commands exist."""
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tasks.photographs import unpack_photographs
 
+from warptf.train.cli import main
+from warptf.train.few_shot_config import FewShotConfig
 from warptf.train.multi_shot_config import MultiShotConfig
+from warptf.train.run_options import RunOptions
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SMALL = "--preset smoke --ways 2 --filters 2 --meta-steps 2 --test-tasks 5 --fractions 1 1 1"
 
 
 def test_first_example_runs_and_is_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [example] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    example = EXAMPLES[0]
     assert len(example.splitlines()) < 30
     # The same program at a size that a test can afford.
     for full, small in {
@@ -49,8 +56,24 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert document.parent.joinpath(target).exists(), target
 
 
-def test_meta_learners_named_are_those_that_there_are() -> None:
-    named = re.search(r"--meta-learner\s+([a-z-]+\|[a-z|-]+)`", README)
-    assert named is not None
-    field = MultiShotConfig.__dataclass_fields__["meta_learner"].type
-    assert set(named.group(1).split("|")) == set(field.__args__)  # type: ignore[union-attr]
+def test_photographs_become_a_served_classifier_in_two_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WARPTF_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    classes = ["accordion", "anchor", "barrel", "bass", "beaver", "bonsai"]
+    unpack_photographs(tmp_path / "photographs", classes, 6)
+    train, export = re.findall(r"^    warptf (train few-shot .*|export .*)$", README, re.MULTILINE)
+    assert main([*shlex.split(train), *shlex.split(SMALL)]) == 0
+    assert main(shlex.split(export)) == 0
+    support_x, support_y = np.random.rand(2, 84, 84, 3).astype("float32"), np.arange(2)
+    given = dict(support_x=support_x, support_y=support_y.astype("int32"), query_x=support_x)
+    exec(compile(EXAMPLES[1], "README.md", "exec"), given)
+    assert given["logits"].shape == (2, 2)
+
+
+@pytest.mark.parametrize("config", [MultiShotConfig, FewShotConfig])
+def test_every_method_is_documented(config: type[RunOptions]) -> None:
+    documented = (ROOT / "docs" / "experiments.md").read_text()
+    for name in config.choices()["meta_learner"]:
+        assert re.search(rf"^\| [^|]*`{name}`", documented, re.MULTILINE), name

@@ -45,19 +45,26 @@ def train(arguments: list[str]) -> None:
 
 
 def evaluate(
-    run_dir: tyro.conf.Positional[RunDir], data_dir: Path | None = None, debug: bool = False
+    run_dir: tyro.conf.Positional[RunDir],
+    data_dir: Path | None = None,
+    images: Path | None = None,
+    debug: bool = False,
 ) -> None:
     """Scores the learner of a finished run on its held-out tasks again.
 
     Args:
         run_dir: The run directory.
         data_dir: The folder that holds prepared data sets; by default that of the run.
+        images: The folder of the images, where the run had one; by default that of the run.
         debug: Show the traceback of an error instead of one line.
     """
     run, experiment, config = _finished(run_dir)
-    if data_dir is not None:
-        config = dataclasses.replace(config, data_dir=data_dir)
-    print(json.dumps(experiment.evaluate(config, _learner(run))))
+    moved = {"data_dir": data_dir, "images": images}
+    given = {name: path for name, path in moved.items() if path is not None}
+    if "images" in given and getattr(config, "images", None) is None:
+        raise ValueError(f"--images {images}: the run read no folder of images; leave it out")
+    config = dataclasses.replace(config, **given)
+    print(json.dumps(experiment.evaluate(config, _learner(run), run)))
 
 
 def export(

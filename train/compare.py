@@ -110,10 +110,12 @@ def _hashable(value: Any) -> Any:
 def _labels(keys: list[tuple[tuple[str, Any], ...]]) -> list[str]:
     """Returns the method of each group, with the fields in which groups of one method differ."""
     configs = [dict(key) for key in keys]
+    experiments = {config["experiment"] for config in configs}
     labels = []
     for config in configs:
-        method = config["meta_learner"]
-        alike = [other for other in configs if other["meta_learner"] == method]
+        kind = (config["experiment"], config["meta_learner"])
+        method = " ".join(kind) if len(experiments) > 1 else kind[1]
+        alike = [c for c in configs if (c["experiment"], c["meta_learner"]) == kind]
         varied = [
             f"{flag(name)} {value}"
             for name, value in config.items()

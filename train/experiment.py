@@ -38,7 +38,7 @@ class Experiment(abc.ABC):
         """Returns the compiled meta-learner of a valid configuration, untrained."""
 
     @abc.abstractmethod
-    def validate(self, config: Any, learner: Any, tasks: Any) -> dict[str, Any] | None:
+    def score_validation(self, learner: Any, tasks: Any) -> dict[str, Any] | None:
         """Returns figures on validation tasks, or `None` where there are no such tasks."""
 
     @abc.abstractmethod
@@ -82,10 +82,16 @@ class Experiment(abc.ABC):
         strategy = _strategy(config)
         config.check_replicas(strategy.num_replicas_in_sync)
         tasks = self.build_tasks(config)
+        if config.patience and not tasks.describe()["validation"]:
+            raise ValueError(
+                f"--patience {config.patience}: no class or alphabet is left for validation; "
+                f"leave it out, or leave some"
+            )
+        run.check_split(tasks.describe())
         with strategy.scope():
             # Before the folder is made, so that a learner that cannot be built leaves none behind.
             learner = self.build_learner(config, tasks)
-            run.open(config)
+            run.open(config, tasks.describe())
             print(f"run directory: {run.path}", file=sys.stderr)
             learner = self._meta_train(config, learner, tasks, run)
             started = time.monotonic()
@@ -98,18 +104,23 @@ class Experiment(abc.ABC):
         run.write_json(run.result, result)
         return result
 
-    def evaluate(self, config: Any, learner: Any) -> dict[str, Any]:
+    def evaluate(self, config: Any, learner: Any, run: RunDirectory) -> dict[str, Any]:
         """Scores a meta-trained learner on the held-out tasks again.
 
         Args:
             config: The configuration of its run.
             learner: The learner, as loaded from the run's `model.keras`.
+            run: The run.
 
         Returns:
             What `train` returned, the seconds being those of the evaluation.
+
+        Raises:
+            ValueError: If the data have other classes than those of the run.
         """
         started = time.monotonic()
         tasks = self.build_tasks(config)
+        run.check_split(tasks.describe())
         scores = self.score(learner, tasks)
         return self._result(config, learner, tasks, scores, time.monotonic() - started)
 
@@ -120,6 +131,7 @@ class Experiment(abc.ABC):
             learner = keras.models.load_model(run.checkpoint)
         step = int(learner.meta_step.value.numpy())
         run.truncate_metrics(step if resumed else -1)
+        # The untrained learner is evaluated too, but patience begins with meta-training.
         seen = [row["accuracy"] for row in run.evaluations() if row["step"] > 0]
         if step < config.meta_steps and not stops(seen, config.patience):
             learner.fit(
@@ -128,7 +140,7 @@ class Experiment(abc.ABC):
                 initial_epoch=step // config.epoch_steps,
                 epochs=config.meta_steps // config.epoch_steps,
                 shuffle=False,
-                callbacks=self._callbacks(config, learner, tasks, run, step),
+                callbacks=self._callbacks(config, learner, tasks, run, seen),
                 verbose=1 if sys.stdout.isatty() else 2,
             )
         if self.reports_best and run.best.exists():
@@ -136,19 +148,18 @@ class Experiment(abc.ABC):
         return learner
 
     def _callbacks(
-        self, config: Any, learner: Any, tasks: Any, run: RunDirectory, step: int
+        self, config: Any, learner: Any, tasks: Any, run: RunDirectory, seen: list[float]
     ) -> list[keras.callbacks.Callback]:
         recorder = Recorder(
             run,
-            lambda: self.validate(config, learner, tasks),
+            lambda: self.score_validation(learner, tasks),
             config.evaluate_every,
             config.checkpoint_every,
-            step,
+            int(learner.meta_step.value.numpy()),
             keep_best=self.reports_best,
         )
         callbacks: list[keras.callbacks.Callback] = [recorder]
         if config.patience:
-            seen = [row["accuracy"] for row in run.evaluations() if row["step"] > 0]
             callbacks.append(EarlyStopping(config.patience, seen))
         if config.tensorboard:
             logs = run.path / "tensorboard"

@@ -23,7 +23,7 @@ class FewShotExperiment(Experiment):
 
     name = "few-shot"
     config_class = FewShotConfig
-    preset_fields = ("preset", "data", "meta_learner")
+    preset_fields = ("preset", "data", "meta_learner", "learner", "outer_optimizer")
     reports_best = True
 
     def build_tasks(self, config: FewShotConfig) -> FewShot:
@@ -45,7 +45,7 @@ class FewShotExperiment(Experiment):
             steps=config.inner_steps if multi_shot else None,
             batch_size=config.batch_size,
             evaluation_steps=config.evaluation_steps if multi_shot else None,
-            query_steps=multi_shot,
+            query_steps=multi_shot and config.reads_query_at_every_step,
             augmentation=_augmentation(config, bank.image_shape) if config.augment else None,
             seed=config.seed,
         )
@@ -54,7 +54,7 @@ class FewShotExperiment(Experiment):
         """Returns the compiled meta-learner."""
         return build_learner(config, tasks.image_shape)
 
-    def validate(self, config: FewShotConfig, learner: Any, tasks: FewShot) -> dict[str, Any]:
+    def score_validation(self, learner: Any, tasks: FewShot) -> dict[str, Any]:
         """Returns the figures of the validation tasks."""
         scores = learner.evaluate_tasks(tasks.validation)
         figures = classification_figures(scores)
@@ -82,12 +82,14 @@ class FewShotExperiment(Experiment):
             "batch_norm",
             "learner",
             "filters",
+            "warp",
             "ways",
             "shots",
             "evaluation_shots",
             "queries",
             "evaluation_queries",
             "tasks",
+            "batch_size",
             "inner_steps",
             "evaluation_steps",
             "meta_steps",

@@ -1,11 +1,12 @@
 """The configuration of the few-shot experiment: fields, presets, checks."""
 
 import dataclasses
+import math
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from .multi_shot_config import Warp
-from .run_options import RunOptions
+from .run_options import RunOptions, flag
 
 Preset = Literal["smoke", "laptop", "paper", "tiered-multi-shot"]
 Data = Literal["glyphs", "omniglot", "folder", "csv", "tiered", "tfds", "cifar-fs", "fc100"]
@@ -35,6 +36,7 @@ PROXIMAL = (*IMPLICIT, "fo-b-maml")
 # Their learners are made for them, of four blocks.
 OWN_LEARNER = ("t-net", "mt-net", "cavia")
 CHARACTERS = ("glyphs", "omniglot")
+FIXED_SIZE = (*CHARACTERS, "cifar-fs", "fc100")
 NEEDS_IMAGES = ("folder", "csv", "tiered")
 NEEDS_SPLITS = ("csv", "tiered", "cifar-fs", "fc100")
 
@@ -65,9 +67,11 @@ class FewShotConfig(RunOptions):
     fractions: tuple[float, float, float] = (0.64, 0.16, 0.2)
     """Of the classes for training, validation and test, where there are no lists."""
     image_size: int | None = 84
-    """Side of the images in pixels, for photographs; None for the size that they have."""
+    """Side of the images in pixels, for --data folder, csv, tiered and tfds; None for the size that
+    they have."""
     resize: bool = True
-    """Whether images of another size are resized instead of being refused."""
+    """Whether images of another size are resized instead of being refused, for --data folder and
+    csv."""
     augment: bool = False
     """Flip, shift and recolour training images at random."""
     meta_learner: MetaLearner = "warp-maml"
@@ -81,8 +85,9 @@ class FewShotConfig(RunOptions):
     batch_norm: Literal["support", "transductive"] = "support"
     """Statistics of batch norm where a task is scored: those that adaptation gathered on the
     support set, or those of the query batch, as in MAML's own experiments."""
-    filters: int = 32
-    """Filters of each convolution of the four blocks."""
+    filters: int | None = 32
+    """Filters of each convolution of the four blocks; None for the other networks, which have their
+    own."""
     ways: int = 5
     """Classes of a task."""
     shots: int = 1
@@ -120,15 +125,16 @@ class FewShotConfig(RunOptions):
     schedule: Literal["constant", "cosine"] = "constant"
     """Rates of the meta-steps: constant, or falling to 0 by a cosine over all of them."""
     clip_norm: float | None = None
-    """Joint norm to which the gradients of a meta-step are clipped."""
+    """Norm to which the gradient of a meta-step is clipped, that of the initialization, that of
+    shared layers and that of learned rates each on its own."""
     normalize_gradient: bool = False
-    """Divide the gradients of a meta-step by their joint norm."""
+    """Divide each of these gradients by its norm."""
     proximal_weight: float = 1.0
-    """Weight of the pull towards the initialization, for imaml and fo-b-maml."""
+    """Weight of the pull towards the initialization, for imaml, warp-imaml and fo-b-maml."""
     conjugate_gradient_steps: int = 5
-    """Steps of conjugate gradient, for imaml."""
+    """Steps of conjugate gradient, for imaml and warp-imaml."""
     system: Literal["exact", "damped"] = "exact"
-    """Linear system of imaml: exact, or damped as in its authors' code."""
+    """Linear system of imaml and warp-imaml: exact, or damped as in iMAML's authors' code."""
     perturbation: float = 0.01
     """Weight of the meta loss in the perturbed inner problem of fo-b-maml."""
     symmetric: bool = False
@@ -136,20 +142,30 @@ class FewShotConfig(RunOptions):
     context_size: int = 100
     """Numbers in the context that each task adapts, for cavia."""
 
+    NOT_COMPARED: ClassVar[frozenset[str]] = RunOptions.NOT_COMPARED | {"images", "splits"}
+    """Folders may move; that they hold the same classes is checked by the classes."""
+
+    def __post_init__(self) -> None:
+        """Makes paths absolute, so that a run can be evaluated from anywhere."""
+        for name in ("images", "splits"):
+            path = getattr(self, name)
+            if path is not None:
+                object.__setattr__(self, name, path.expanduser().absolute())
+
     @classmethod
     def from_preset(
         cls,
         preset: Preset = "laptop",
-        data: Data = "glyphs",
-        meta_learner: MetaLearner = "warp-maml",
+        data: Data | None = None,
+        meta_learner: MetaLearner | None = None,
         **overrides: Any,
     ) -> Self:
         """Returns the configuration of a preset.
 
         Args:
             preset: Size of the run.
-            data: Where the classes come from.
-            meta_learner: Method.
+            data: Where the classes come from; that of the preset by default.
+            meta_learner: Method; that of the preset by default.
             **overrides: Fields that differ from the preset.
 
         >>> FewShotConfig.from_preset("paper", "omniglot", "maml").ways
@@ -157,17 +173,30 @@ class FewShotConfig(RunOptions):
         >>> FewShotConfig.from_preset("smoke", filters=4).filters
         4
         """
-        values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=meta_learner)
-        values |= _PRESETS[preset]
-        values |= _DATA.get((preset, data), {}) | _METHODS.get(meta_learner, {})
-        if meta_learner not in WARPED:
+        tiered = preset == "tiered-multi-shot"
+        data = data or ("tiered" if tiered else "glyphs")
+        method = meta_learner or ("warp-leap" if tiered else "warp-maml")
+        values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=method)
+        values |= _PRESETS[preset] | _DATA.get(data, {}) | _PRESETS_ON_DATA.get((preset, data), {})
+        steps = _OUTER_STEPS.get(method, {})
+        if overrides.get("outer_optimizer") in (None, steps.get("outer_optimizer")):
+            values |= steps
+        values |= _METHODS.get(method, {})
+        if method not in WARPED:
             values |= dict(warp=None, second_order=None)
+        if overrides.get("learner", values.get("learner", cls.learner)) != cls.learner:
+            values |= dict(filters=None)
         return cls(**{**values, **overrides})
 
     @property
     def warped(self) -> bool:
         """Whether the method has warp layers of a chosen architecture."""
         return self.meta_learner in WARPED
+
+    @property
+    def reads_query_at_every_step(self) -> bool:
+        """Whether meta-training looks at the query set at each inner step, not only after all."""
+        return self.warped or self.meta_learner == "fo-b-maml"
 
     def validate(self) -> None:
         """Checks the fields, alone and together, before anything is written or trained.
@@ -179,7 +208,7 @@ class FewShotConfig(RunOptions):
         for name in _COUNTS:
             self._at_least(name, 1)
         self._at_least("ways", 2)
-        for name in ("image_size", "batch_size"):
+        for name in ("image_size", "batch_size", "filters"):
             if getattr(self, name) is not None:
                 self._at_least(name, 1)
         for name in _RATES:
@@ -190,19 +219,54 @@ class FewShotConfig(RunOptions):
             if not 0 <= getattr(self, name) < 1:
                 self._refuse(name, "give a number from 0 up to, but not including, 1")
         self._check_data()
+        self._check_images()
         self._check_method()
+        self._check_unused()
 
     def _check_data(self) -> None:
-        for name, needed, flag in (
+        for name, needed, usage in (
             ("images", NEEDS_IMAGES, "--images DIR"),
             ("splits", NEEDS_SPLITS, "--splits DIR"),
             ("tfds_name", ("tfds",), "--tfds-name NAME"),
         ):
             if getattr(self, name) is None and self.data in needed:
-                self._refuse("data", f"give {flag} with it{_MEANING.get((self.data, name), '')}")
+                self._refuse("data", f"give {usage} with it{_MEANING.get((self.data, name), '')}")
         for name, used in (("images", NEEDS_IMAGES), ("tfds_name", ("tfds",))):
             if getattr(self, name) is not None and self.data not in used:
                 self._refuse(name, f"is for --data {' or '.join(used)}; give that, or leave it out")
+
+        for name in ("images", "splits"):
+            path = getattr(self, name)
+            if path is not None and not path.exists():
+                raise FileNotFoundError(
+                    f"{flag(name)} {path}: is not there; give the folder"
+                    f"{_MEANING.get((self.data, name), '')}"
+                )
+
+    def _check_images(self) -> None:
+        if self.data in FIXED_SIZE and self.image_size is not None:
+            self._refuse("image_size", f"--data {self.data} has images of one size; leave it out")
+        if self.data == "tiered" and self.image_size is None:
+            self._refuse("image_size", "the images of --data tiered differ in size; give one")
+        if not self.resize and self.data not in ("folder", "csv"):
+            raise ValueError(f"--no-resize: is for --data folder and csv, not {self.data}")
+        own_split = self.data in NEEDS_SPLITS or self.data in CHARACTERS or self.splits is not None
+        if self.fractions != FewShotConfig.fractions and own_split:
+            self._refuse("fractions", "classes are not cut at random here; leave it out")
+        if len(self.fractions) != 3 or not all(0 < part < math.inf for part in self.fractions):
+            self._refuse("fractions", "give three positive numbers")
+
+    def _check_unused(self) -> None:
+        for name, methods in _ONLY_FOR.items():
+            if self.meta_learner not in methods:
+                self._only_default(name, f"is for --meta-learner {' or '.join(methods)}")
+        if self.meta_learner == "none":
+            for name in ("patience", "augment", "clip_norm", "normalize_gradient"):
+                self._only_default(name, "--meta-learner none has no meta-training")
+
+    def _only_default(self, name: str, reason: str) -> None:
+        if getattr(self, name) != getattr(FewShotConfig, name):
+            self._refuse(name, f"{reason}; leave it out")
 
     def _check_method(self) -> None:
         for name in ("warp", "second_order"):
@@ -213,19 +277,23 @@ class FewShotConfig(RunOptions):
                 remedy = f"leave it out, or use --meta-learner {' or '.join(WARPED)}"
                 self._refuse(name, f"--meta-learner {self.meta_learner} has none; {remedy}")
         if self.meta_learner in OWN_LEARNER and self.learner != "four-block":
-            self._refuse("learner", f"--meta-learner {self.meta_learner} has a learner of its own")
+            remedy = "has a learner of its own; give --learner four-block"
+            self._refuse("learner", f"--meta-learner {self.meta_learner} {remedy}")
+        if (self.filters is None) == (self.learner == "four-block"):
+            remedy = "give a number" if self.filters is None else "leave it out, or give None"
+            self._refuse("filters", f"{remedy} for --learner {self.learner}")
         if self.meta_learner == "none" and self.meta_steps:
             self._refuse("meta_steps", "--meta-learner none has no meta-training; leave it out")
         if self.inner_momentum and self.meta_learner == "mt-net":
-            self._refuse("inner_momentum", "--meta-learner mt-net masks plain steps; leave it out")
+            self._refuse("inner_momentum", "--meta-learner mt-net masks plain steps; give 0")
         if self.outer_momentum and self.outer_optimizer != "sgd":
-            self._refuse("outer_momentum", "give --outer-optimizer sgd with it, or leave it out")
+            self._refuse("outer_momentum", "give --outer-optimizer sgd with it, or 0")
         if self.clip_norm is not None and self.normalize_gradient:
-            self._refuse("clip_norm", "--normalize-gradient scales all gradients; give one of them")
+            remedy = "--normalize-gradient divides by it; give --clip-norm None"
+            self._refuse("clip_norm", remedy)
 
 
 _COUNTS = (
-    "filters",
     "shots",
     "evaluation_shots",
     "queries",
@@ -239,6 +307,14 @@ _COUNTS = (
     "context_size",
 )
 _RATES = ("inner_rate", "meta_rate", "initialization_rate", "proximal_weight", "perturbation")
+_ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "proximal_weight": PROXIMAL,
+    "conjugate_gradient_steps": IMPLICIT,
+    "system": IMPLICIT,
+    "perturbation": ("fo-b-maml",),
+    "symmetric": ("fo-b-maml",),
+    "context_size": ("cavia",),
+}
 _MEANING = {
     ("folder", "images"): ", a folder with a folder of images for each class",
     ("csv", "images"): ", the folder of the images that the lists name",
@@ -301,31 +377,23 @@ _PRESETS: dict[str, dict[str, Any]] = {
         evaluate_every=4,
     ),
 }
+_DATA: dict[str, dict[str, Any]] = {data: dict(image_size=None) for data in FIXED_SIZE}
 # MAML's own settings on characters; photographs take smaller steps.
-_CHARACTERS: dict[str, Any] = dict(image_size=28)
-_PAPER_CHARACTERS: dict[str, Any] = _CHARACTERS | dict(
+_PAPER_CHARACTERS: dict[str, Any] = dict(
     filters=64, ways=20, shots=1, queries=1, tasks=16, inner_rate=0.1, batch_norm="transductive"
 )
-_DATA: dict[tuple[str, str], dict[str, Any]] = {
-    ("smoke", "glyphs"): _CHARACTERS,
-    ("smoke", "omniglot"): _CHARACTERS,
-    ("laptop", "glyphs"): _CHARACTERS,
-    ("laptop", "omniglot"): _CHARACTERS,
-    ("paper", "glyphs"): _PAPER_CHARACTERS,
-    ("paper", "omniglot"): _PAPER_CHARACTERS,
-    **{
-        (preset, data): dict(image_size=32)
-        for preset in ("smoke", "laptop", "paper")
-        for data in ("cifar-fs", "fc100")
-    },
+_PRESETS_ON_DATA: dict[tuple[str, str], dict[str, Any]] = {
+    ("paper", data): _PAPER_CHARACTERS for data in CHARACTERS
 }
-_METHODS: dict[str, dict[str, Any]] = {
+_OUTER_STEPS: dict[str, dict[str, Any]] = {
     # Steps from the initialization towards the adapted parameters, shorter and shorter.
     "reptile": dict(outer_optimizer="sgd", initialization_rate=1.0, schedule="cosine"),
     # Its gradient's smoothness grows with its norm.
     "fo-b-maml": dict(
         outer_optimizer="sgd", outer_momentum=0.9, initialization_rate=0.1, clip_norm=1.0
     ),
+}
+_METHODS: dict[str, dict[str, Any]] = {
     "cavia": dict(inner_rate=1.0),
     "none": dict(meta_steps=0),
 }

@@ -22,12 +22,12 @@ def read_data(config: FewShotConfig) -> tuple[ImageBank, ClassSplit]:
     # A valid configuration has what its source of data needs.
     images: Any = config.images
     lists: Any = config.splits
-    size = config.image_size
+    size: Any = config.image_size
     form: dict[str, Any] = dict(image_size=size, resize=config.resize, progress=_report)
     if config.data == "csv":
         return tasks.csv_images_bank(images, lists, **form)
     if config.data == "tiered":
-        return tasks.tiered_imagenet_bank(images, lists, size or 84, progress=_report)
+        return tasks.tiered_imagenet_bank(images, lists, size, progress=_report)
     if config.data in ("cifar-fs", "fc100"):
         read = tasks.cifar_fs if config.data == "cifar-fs" else tasks.fc100
         return read(config.data_dir, lists, progress=_report)
@@ -39,7 +39,8 @@ def read_data(config: FewShotConfig) -> tuple[ImageBank, ClassSplit]:
     elif config.data == "omniglot":
         bank = tasks.omniglot_characters(config.data_dir)
     else:
-        bank = tasks.character_classes(tasks.glyph_bank(config.data_dir))
+        # Turned, some glyphs look like themselves and would be the same class twice.
+        bank = tasks.character_classes(tasks.glyph_bank(config.data_dir), rotations=False)
     return bank, _split(config, bank)
 
 

@@ -7,11 +7,15 @@ import keras
 
 import warptf
 from warptf import initializations, inner_optimizers, metrics, models, objectives
+from warptf.partition import iterate_layers
 
 from .few_shot_config import IMPLICIT, FewShotConfig
 
 # Clipped so far below any gradient that arises, a gradient is divided by its norm.
 _NORM = 1e-6
+_ADAM_EPSILON = 1e-7
+# One support set serves all steps, or each step has a mini-batch of its own.
+_MOMENTUM_OF_SET, _MOMENTUM_OF_MINI_BATCHES = 0.0, 0.9
 
 
 def build_learner(config: FewShotConfig, image_shape: tuple[int, int, int]) -> Any:
@@ -26,7 +30,10 @@ def build_learner(config: FewShotConfig, image_shape: tuple[int, int, int]) -> A
     >>> sum(v.shape[0] for v in learner.partition.context_variables)
     100
     """
-    learner = _meta_learner(config, _model(config, image_shape))
+    model = _model(config, image_shape)
+    mini_batches = config.batch_size is not None
+    _set_momentum(model, _MOMENTUM_OF_MINI_BATCHES if mini_batches else _MOMENTUM_OF_SET)
+    learner = _meta_learner(config, model)
     learner.compile(
         optimizer=_outer_optimizer(config, config.meta_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -43,20 +50,26 @@ def build_learner(config: FewShotConfig, image_shape: tuple[int, int, int]) -> A
 
 def _model(config: FewShotConfig, image_shape: tuple[int, int, int]) -> keras.Model:
     common: dict[str, Any] = dict(ways=config.ways, input_shape=image_shape, seed=config.seed)
+    filters: Any = config.filters
     if config.meta_learner in ("t-net", "mt-net"):
-        return models.t_net_learner(filters=config.filters, **common)
+        return models.t_net_learner(filters=filters, **common)
     if config.meta_learner == "cavia":
-        return models.cavia_learner(
-            filters=config.filters, context_size=config.context_size, **common
-        )
+        return models.cavia_learner(filters=filters, context_size=config.context_size, **common)
     if config.learner == "four-block":
-        model = models.few_shot_learner(filters=config.filters, warp=config.warp, **common)
+        model = models.few_shot_learner(filters=filters, warp=config.warp, **common)
     else:
         make = {"six-block": models.six_block_learner, "resnet12": models.resnet12_learner}
         model = make[config.learner](warp=config.warp, **common)
     if config.meta_learner == "anil":
         return warptf.designate(model, warp=_is_body)
     return model
+
+
+def _set_momentum(model: keras.Model, momentum: float) -> None:
+    """Makes all batch norms gather their statistics as the protocol wants it."""
+    for _, layer in iterate_layers(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
 
 
 def _is_body(layer: keras.layers.Layer) -> bool:
@@ -123,9 +136,10 @@ def _inner_optimizer(config: FewShotConfig) -> inner_optimizers.InnerOptimizer:
 
 
 def _outer_optimizer(config: FewShotConfig, rate: float) -> keras.optimizers.Optimizer:
-    clip_norm = config.clip_norm
+    clip_norm, epsilon = config.clip_norm, _ADAM_EPSILON
     if config.normalize_gradient:
-        clip_norm = _NORM
+        # Adam's step does not depend on the scale of gradients, if its epsilon has the same.
+        clip_norm, epsilon = _NORM, _NORM * _ADAM_EPSILON
         rate = rate if config.outer_optimizer == "adam" else rate / _NORM
     schedule: Any = rate
     if config.schedule == "cosine" and config.meta_steps:
@@ -134,4 +148,4 @@ def _outer_optimizer(config: FewShotConfig, rate: float) -> keras.optimizers.Opt
         return keras.optimizers.SGD(
             schedule, momentum=config.outer_momentum, global_clipnorm=clip_norm
         )
-    return keras.optimizers.Adam(schedule, global_clipnorm=clip_norm)
+    return keras.optimizers.Adam(schedule, epsilon=epsilon, global_clipnorm=clip_norm)

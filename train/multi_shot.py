@@ -47,9 +47,7 @@ class MultiShotExperiment(Experiment):
         """Returns the compiled meta-learner."""
         return build_learner(config)
 
-    def validate(
-        self, config: MultiShotConfig, learner: Any, tasks: MultiShot
-    ) -> dict[str, Any] | None:
+    def score_validation(self, learner: Any, tasks: MultiShot) -> dict[str, Any] | None:
         """Returns the figures, and the learning curve, of up to five validation alphabets."""
         if not tasks.describe()["validation"]:
             return None

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from warptf.tasks.wording import some_of
+
 from .run_options import RunOptions
 
 
@@ -27,6 +29,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.config = self.path / "config.json"
+        self.split = self.path / "split.json"
         self.metrics = self.path / "metrics.jsonl"
         self.result = self.path / "result.json"
         self.scores = self.path / "scores.json"
@@ -57,11 +60,32 @@ class RunDirectory:
                 f"--run-dir {self.path}: the folder is not empty and holds no run; choose another"
             )
 
-    def open(self, config: RunOptions) -> None:
+    def check_split(self, split: dict[str, list[str]]) -> None:
+        """Checks that the data still have the classes that the run began with.
+
+        Args:
+            split: Names for "train", "validation" and "test".
+
+        Raises:
+            ValueError: If they have not: classes to be tested may have been meta-trained.
+        """
+        if not self.split.exists():
+            return
+        begun = self.read_json(self.split)
+        for part, names in split.items():
+            other = sorted(set(names) ^ set(begun[part]))
+            if other or list(names) != begun[part]:
+                raise ValueError(
+                    f"{self.split}: the data have other {part} classes than the run began with "
+                    f"({some_of(other or names)}); restore them, or start a new run"
+                )
+
+    def open(self, config: RunOptions, split: dict[str, list[str]]) -> None:
         """Makes the folder ready for a run that `check` has let pass.
 
         Args:
             config: The configuration of the run.
+            split: Names for "train", "validation" and "test".
 
         Raises:
             OSError: If the folder cannot be made or written.
@@ -71,6 +95,8 @@ class RunDirectory:
             # First: a folder that holds anything else without it is taken for somebody else's.
             if not self.config.exists():
                 self.write_json(self.config, config.to_json())
+            if not self.split.exists():
+                self.write_json(self.split, split)
             for folder in (self.plots, self.checkpoint.parent):
                 folder.mkdir(exist_ok=True)
             self.metrics.touch()

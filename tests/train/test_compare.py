@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from warptf.train.compare import compare, table, write_csv, write_plot
+from warptf.train.few_shot_config import FewShotConfig
 from warptf.train.multi_shot_config import MultiShotConfig
 
 
@@ -41,6 +42,20 @@ def test_seeds_share_a_row_and_configurations_do_not(runs: list[Path]) -> None:
     # Two values 0.25 apart deviate by 0.25/sqrt(2).
     assert exact["accuracy_std"] == pytest.approx(0.17677669)
     assert [row["accuracy"] for row in compare(runs)] == [0.625, 0.5, 0.25]
+
+
+def test_experiments_are_told_apart(runs: list[Path], tmp_path: Path) -> None:
+    other = tmp_path / "few"
+    other.mkdir()
+    config = FewShotConfig.from_preset("smoke", "glyphs", "leap")
+    (other / "config.json").write_text(json.dumps(config.to_json()))
+    result = dict(experiment="few-shot", accuracy=0.9, macro_f1=0.8, seconds=7.0)
+    (other / "result.json").write_text(json.dumps(result))
+    rows = compare([runs[0], other])
+    assert [row["run"] for row in rows] == ["few-shot leap", "multi-shot leap"]
+    # It has no area under a curve.
+    assert "| few-shot leap | 1 | 0.900 ± 0.000 |  | 0.800 ± 0.000 |  |" in table(rows)
+    write_csv(rows, tmp_path / "t.csv")
 
 
 def test_table_csv_and_plot(runs: list[Path], tmp_path: Path) -> None:

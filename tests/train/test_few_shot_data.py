@@ -27,15 +27,6 @@ def result_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict:
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-def test_folder_of_photographs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    unpack_photographs(tmp_path / "photos", CLASSES, 6)
-    run = ["--run-dir", str(tmp_path / "run"), "--fractions", "1", "1", "1"]
-    result = result_of(["--data", "folder", "--images", str(tmp_path / "photos"), *run], capsys)
-    assert result["image_size"] == "16x16x3" and result["test_tasks"] == 5
-    assert main(["export", str(tmp_path / "run"), str(tmp_path / "served")]) == 0
-    assert (tmp_path / "served" / "saved_model.pb").is_file()
-
-
 def test_images_with_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """miniImageNet's layout: one folder of images, and lists filename,label."""
     found = unpack_photographs(tmp_path / "unpacked", CLASSES, 6)
@@ -126,3 +117,18 @@ def test_too_few_classes_for_the_ways(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is no folder" in fails(capsys, tmp_path / "nowhere")
+
+
+def test_other_classes_than_the_run_began_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A class more, and another cut would test on classes that were meta-trained."""
+    images = write_images(tmp_path / "images", GOOD)
+    run = ["--run-dir", str(tmp_path / "run"), "--fractions", "1", "1", "1"]
+    flags = [*FLAGS, "--data", "folder", "--images", str(images), *run]
+    assert main(flags) == 0
+    write_images(images, {"aa": [(16, 16)] * 6})
+    assert main(["evaluate", str(tmp_path / "run")]) == 1
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "the data have other train classes than the run began with" in line
+    assert "split.json" in line

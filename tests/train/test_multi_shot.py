@@ -37,6 +37,7 @@ def test_run_directory_holds_what_is_promised(finished: Path) -> None:
     files = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
     assert files == {
         "config.json",
+        "split.json",
         "metrics.jsonl",
         "result.json",
         "scores.json",

@@ -12,9 +12,11 @@ import pytest
 
 from warptf.train.cli import main
 
-FLAGS = ["train", "multi-shot", "--preset", "smoke", "--filters", "4", "--batch-size", "4"]
-FLAGS += ["--inner-steps", "3", "--evaluation-steps", "3"]
-FLAGS += ["--meta-steps", "6", "--epoch-steps", "1", "--evaluate-every", "2"]
+SMALL = ["--preset", "smoke", "--filters", "4", "--inner-steps", "3", "--evaluation-steps", "3"]
+SMALL += ["--meta-steps", "6", "--epoch-steps", "1", "--evaluate-every", "2"]
+MULTI_SHOT = ["train", "multi-shot", *SMALL, "--batch-size", "4"]
+# MT-Net draws masks, Adam and momentum keep a state, and the best learner is kept beside the last.
+FEW_SHOT = ["train", "few-shot", *SMALL, "--meta-learner", "mt-net", "--patience", "4"]
 
 
 def rows_without_seconds(path: Path) -> list[dict]:
@@ -28,10 +30,10 @@ def result_without_seconds(path: Path) -> dict:
     return result
 
 
-def kill_after(lines: int, delay: float, run_dir: Path) -> None:
+def kill_after(flags: list[str], lines: int, delay: float, run_dir: Path) -> None:
     """Starts or continues the run in a process of its own and kills it after some lines."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "warptf.train", *FLAGS, "--run-dir", str(run_dir), "--resume"],
+        [sys.executable, "-m", "warptf.train", *flags, "--run-dir", str(run_dir), "--resume"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -47,17 +49,20 @@ def kill_after(lines: int, delay: float, run_dir: Path) -> None:
     assert process.returncode == -9, "the run ended before it was killed"
 
 
+@pytest.mark.parametrize(
+    "flags", [pytest.param(MULTI_SHOT, id="multi-shot"), pytest.param(FEW_SHOT, id="few-shot")]
+)
 def test_killed_and_resumed_run_equals_an_uninterrupted_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert main([*FLAGS, "--run-dir", str(whole)]) == 0
+    assert main([*flags, "--run-dir", str(whole)]) == 0
     moment = random.Random(time.time_ns())
     # Before the first line, early and late.
     for lines in (0, moment.randint(1, 3), moment.randint(4, 6)):
-        kill_after(lines, moment.uniform(0.0, 0.1), killed)
+        kill_after(flags, lines, moment.uniform(0.0, 0.1), killed)
         assert not (killed / "result.json").exists()
-    assert main([*FLAGS, "--run-dir", str(killed), "--resume"]) == 0
+    assert main([*flags, "--run-dir", str(killed), "--resume"]) == 0
     assert result_without_seconds(killed) == result_without_seconds(whole)
     assert rows_without_seconds(killed) == rows_without_seconds(whole)
     last_line = capsys.readouterr().out.splitlines()[-1]

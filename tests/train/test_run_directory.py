@@ -7,13 +7,14 @@ from warptf.train.multi_shot_config import MultiShotConfig
 from warptf.train.run_directory import RunDirectory
 
 CONFIG = MultiShotConfig.from_preset("smoke")
+SPLIT = {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
 RESUME = dataclasses.replace(CONFIG, resume=True)
 
 
 def start(path: Path) -> RunDirectory:
     run = RunDirectory(path)
     run.check(CONFIG)
-    run.open(CONFIG)
+    run.open(CONFIG, SPLIT)
     return run
 
 
@@ -86,3 +87,13 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
     run.result.write_text("{")
     with pytest.raises(ValueError, match="result.json: is not JSON"):
         run.read_json(run.result)
+
+
+def test_data_with_other_classes_are_refused(tmp_path: Path) -> None:
+    run = start(tmp_path)
+    run.check_split(SPLIT)
+    with pytest.raises(ValueError, match=r"other test classes .*'e'.*restore them"):
+        run.check_split(SPLIT | {"test": ["d", "e"]})
+    # The order decides which class has which number, and so the tasks.
+    with pytest.raises(ValueError, match="other train classes"):
+        run.check_split(SPLIT | {"train": ["b", "a"]})

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from warptf.adaptation import InnerState
+from warptf.adaptation import Adaptation, InnerState
 from warptf.export import export_learner
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.copying import copy_model
@@ -36,7 +36,8 @@ class Serving:
             seed: what the draws and the learner's random state derive from.
 
         Returns:
-            A copy of `model` that holds the adapted parameters and gathered statistics.
+            A copy of `model` that holds the adapted parameters and gathered statistics, with which
+            batch norm predicts, whatever `batch_norm` is.
 
         Raises:
             ValueError: not compiled, wrong shapes, NaN, labels out of range.
@@ -92,7 +93,9 @@ class Serving:
         Its functions and signatures are `adapt_and_predict(support_x, support_y, query_x, steps)`,
         `adapt(support_x, support_y, steps)`, which keeps the adapted weights in the artefact, and
         `predict(x)`, which uses them. Where the learner or its inner optimizer draws random
-        numbers in adaptation, they are those of `adapt(seed=0)`.
+        numbers in adaptation, they are those of `adapt(seed=0)`. As in `adapt`, batch norm predicts
+        with the statistics of the support set, whatever `batch_norm` is, so that an example's
+        prediction does not depend on others.
 
         Args:
             filepath: folder to write; it must not exist, or be empty.
@@ -112,7 +115,8 @@ class Serving:
                 "tf.TensorSpec([None], tf.int32), or run fit, evaluate or adapt first."
             )
         seed = task_seed(self.seed, SERVING, 0, 0)
-        export_learner(self._problem, filepath, spec, self._evaluation_steps, seed, **kwargs)
+        problem = Adaptation(self._learner, self.inner_optimizer, self._loss_function)
+        export_learner(problem, filepath, spec, self._evaluation_steps, seed, **kwargs)
 
 
 def _as_tensors(values: Any) -> Any:

@@ -32,7 +32,7 @@ def few_shot_learner(
 
     The moving statistics of batch norm are those of the last batch (momentum 0), for a few-shot
     task has one support set, which serves every step: predictions then use the statistics that the
-    last inner step gathered on it.
+    last inner step gathered on it. So are those of a warp's batch norm.
 
     Args:
         ways: classes of a task, the number of logits. Defaults to 5.

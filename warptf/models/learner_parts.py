@@ -117,10 +117,13 @@ def warped_blocks(
         widths: channels of each block.
         seed: the learner's.
         block: applies a block, `block(x, filters, number, seed, shared)`.
+
+    Raises:
+        ValueError: `warp` is no known name.
     """
     make_warp = warp_factory(warp)
     for number, filters in enumerate(widths):
-        layer = make_warp(derive_seed(seed, 1, number), f"warp_{number}")
+        layer = make_warp(derive_seed(seed, 1, number), f"warp_{number}", FEW_SHOT_MOMENTUM)
         shared = layer is not None and number == 0
         x = block(x, filters, number, seed, shared)
         x = x if layer is None or shared else layer(x)

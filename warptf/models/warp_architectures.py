@@ -10,7 +10,7 @@ from warptf.layers.warp_layer import WarpLayer
 from warptf.layers.warp_residual_conv2d import WarpResidualConv2D
 from warptf.layers.warp_scale import WarpScale
 
-WarpFactory = Callable[[int, str], WarpLayer | None]
+WarpFactory = Callable[..., WarpLayer | None]
 
 
 def glorot_uniform(seed: int) -> keras.initializers.Initializer:
@@ -23,22 +23,26 @@ def glorot_uniform(seed: int) -> keras.initializers.Initializer:
 
 
 def _convolution(**settings: Any) -> WarpFactory:
-    def make(seed: int, name: str) -> WarpLayer:
-        return WarpConv2D(kernel_initializer=glorot_uniform(seed), name=name, **settings)
+    def make(seed: int, name: str, momentum: float = 0.9) -> WarpLayer:
+        initializer = glorot_uniform(seed)
+        return WarpConv2D(kernel_initializer=initializer, momentum=momentum, name=name, **settings)
 
     return make
 
 
 def _residual(**settings: Any) -> WarpFactory:
-    def make(seed: int, name: str) -> WarpLayer:
-        return WarpResidualConv2D(kernel_initializer=glorot_uniform(seed), name=name, **settings)
+    def make(seed: int, name: str, momentum: float = 0.9) -> WarpLayer:
+        initializer = glorot_uniform(seed)
+        return WarpResidualConv2D(
+            kernel_initializer=initializer, momentum=momentum, name=name, **settings
+        )
 
     return make
 
 
 WARP_ARCHITECTURES: dict[str, WarpFactory] = {
-    "none": lambda seed, name: None,
-    "scale": lambda seed, name: WarpScale(name=name),
+    "none": lambda seed, name, momentum=0.9: None,
+    "scale": lambda seed, name, momentum=0.9: WarpScale(name=name),
     "conv1x1": _convolution(kernel_size=1),
     "conv3x3": _convolution(),
     "conv-relu": _convolution(activation="relu"),
@@ -51,7 +55,8 @@ WARP_ARCHITECTURES: dict[str, WarpFactory] = {
 }
 """The warps of the paper's table 3 (and the non-linear one of table 4, `two-layer-relu`), by name.
 
-Each value makes one warp layer from a seed and a name; `none` makes no layer.
+Each value makes one warp layer from a seed, a name and the momentum of its batch norms, if it has
+any, 0.9 by default; `none` makes no layer.
 """
 
 
