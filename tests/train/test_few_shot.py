@@ -26,13 +26,17 @@ TINY = dict(
     evaluate_every=1,
     validation_tasks=4,
     test_tasks=7,
-    context_size=3,
-    conjugate_gradient_steps=2,
 )
+OWN = {
+    "cavia": dict(context_size=3),
+    "imaml": dict(conjugate_gradient_steps=2),
+    "warp-imaml": dict(conjugate_gradient_steps=2),
+}
 
 
 def tiny(meta_learner: str, run_dir: Path, **fields: Any) -> FewShotConfig:
-    fields = TINY | dict(meta_steps=0 if meta_learner == "none" else 1) | fields
+    steps = 0 if meta_learner == "none" else 1
+    fields = TINY | OWN.get(meta_learner, {}) | dict(meta_steps=steps) | fields
     return FewShotConfig.from_preset("smoke", "glyphs", meta_learner, run_dir=run_dir, **fields)
 
 

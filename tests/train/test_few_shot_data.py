@@ -116,7 +116,8 @@ def test_too_few_classes_for_the_ways(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "there is no folder" in fails(capsys, tmp_path / "nowhere")
+    line = fails(capsys, tmp_path / "nowhere")
+    assert "--images" in line and "nowhere: is not there" in line
 
 
 def test_other_classes_than_the_run_began_with(
