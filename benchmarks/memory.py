@@ -5,14 +5,13 @@ python -m benchmarks.memory
 
 import contextlib
 import dataclasses
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from benchmarks import problem
+from benchmarks import problem, process_memory
 from benchmarks.report import publish, write_json
 from benchmarks.timing import Seconds, Timing, timed
 from benchmarks.worker import Worker
@@ -62,8 +61,7 @@ def main(options: Options) -> list[dict[str, Any]]:
     """Measures, prints the table and returns the figures."""
     settings = {steps: _Setting(options, steps) for steps in options.inner_steps}
     memory, times = {}, {steps: list[Seconds]() for steps in settings}
-    # So many meta-steps that each process takes as many inner steps.
-    repeats = {steps: -(-max(settings) // steps) for steps in settings}
+    repeats = process_memory.meta_steps_of(settings)
     with contextlib.ExitStack() as stack:
         workers = {}
         # One after another, so that the memory of one does not depend on what others leave free.
@@ -95,23 +93,12 @@ def prepare(setting: _Setting) -> Callable[[], dict[str, Any]]:
     )
     task = problem.random_task("online", options.tasks, options.batch_size)
     step = problem.meta_step(meta, problem.in_memory(task))
-    before = _status("VmRSS")
+    before = process_memory.resident()
 
     def measured() -> dict[str, Any]:
-        return {"times": timed(step), "memory": (before, _status("VmHWM"))}
+        return {"times": timed(step), "memory": (before, process_memory.peak())}
 
     return measured
-
-
-def _status(field: str) -> float:
-    """Returns a field of this process' status in MiB; the peak is that since the process began.
-
-    Unlike `ru_maxrss`, it does not count what the parent held when it started the process.
-    """
-    found = re.search(rf"^{field}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.M)
-    if found is None:
-        raise OSError(f"/proc/self/status has no field {field}: memory is measured on Linux only.")
-    return int(found[1]) / 1024
 
 
 def figures_of(

@@ -1,15 +1,31 @@
 """Each benchmark runs from its options to its table and file; figures are not judged."""
 
+import importlib
+import importlib.util
 import json
 import math
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks import data, import_time, memory, meta_step, threads, timing
+from benchmarks import (
+    bilevel_memory,
+    data,
+    few_shot_data,
+    import_time,
+    maml_profile,
+    memory,
+    meta_step,
+    threads,
+    timing,
+)
 
 SMALL: dict[str, Any] = dict(filters=2, tasks=2, inner_steps=2, batch_size=2, rounds=1)
+SMALL_MAML: dict[str, Any] = dict(filters=2, tasks=1, queries=1)
 
 
 def run(module: Any, path: Path, capsys: pytest.CaptureFixture[str], **options: Any) -> Any:
@@ -75,6 +91,173 @@ def test_memory_is_compared_with_that_of_the_fewest_steps() -> None:
     assert many["ms to smallest K"] == pytest.approx(1.5)
     assert many["CPU ms to smallest K"] == pytest.approx(0.8)
     assert few["to smallest K"] == few["ms to smallest K"] == 1.0
+
+
+def test_bilevel_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = {**SMALL_MAML, "inner_steps": (2, 1), "methods": ("fo-b-maml",)}
+    figures = run(bilevel_memory, tmp_path / "figures.json", capsys, **small)
+    assert [(f["method"], f["inner steps K"]) for f in figures] == [
+        ("fo-b-maml", 2),
+        ("fo-b-maml", 1),
+    ]
+    for figure in figures:
+        assert 0 < figure["before, MiB"] < figure["peak, MiB"]
+    assert figures[1]["to smallest K"] == 1.0
+
+
+def test_bilevel_memory_is_compared_with_that_of_the_same_method() -> None:
+    memory = {
+        ("maml", 20): (100.0, 400.0),
+        ("maml", 5): (100.0, 200.0),
+        ("imaml", 5): (90.0, 140.0),
+        ("imaml", 20): (100.0, 152.0),
+    }
+    figures = bilevel_memory.figures_of(memory)
+    assert numbers(figures, "peak - before, MiB") == [300.0, 100.0, 50.0, 52.0]
+    assert numbers(figures, "to smallest K") == pytest.approx([3.0, 1.0, 1.0, 1.04])
+
+
+def test_bilevel_memory_is_drawn_whole(tmp_path: Path) -> None:
+    memory = {("maml", 5): (100.0, 200.0), ("imaml", 5): (90.0, 140.0)}
+    path = tmp_path / "memory.png"
+    bilevel_memory.draw(bilevel_memory.figures_of(memory), path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("method", bilevel_memory.INITIALIZATIONS)
+def test_every_method_of_bilevel_memory_can_be_built(method: bilevel_memory.Method) -> None:
+    assert bilevel_memory.INITIALIZATIONS[method]().get_config()
+
+
+@pytest.fixture
+def maml_step() -> Any:
+    """The benchmark that needs PyTorch, where that is installed."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    return importlib.import_module("benchmarks.maml_step")
+
+
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else find(name)
+    )
+    loaded = sys.modules.pop("benchmarks.maml_step", None)
+    yield
+    sys.modules.pop("benchmarks.maml_step", None)
+    if loaded is not None:
+        sys.modules["benchmarks.maml_step"] = loaded
+
+
+def test_maml_step(maml_step: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = {**SMALL_MAML, "inner_steps": 1, "rounds": 1, "orders": ("second",)}
+    figures = run(maml_step, tmp_path / "figures.json", capsys, **small)
+    assert [f["implementation"] for f in figures] == ["warptf", "PyTorch, loop", "PyTorch, vmap"]
+    assert min(numbers(figures, "ms, median", "minimum", "CPU ms, median")) > 0
+    for figure in figures[1:]:
+        assert figure["gradient's difference"] < maml_step.TOLERANCE
+
+
+def test_maml_steps_are_compared_with_the_faster_form_by_each_measure(maml_step: Any) -> None:
+    times = {
+        ("first", "warptf"): [timing.Seconds(1.0, 3.0), timing.Seconds(1.0, 3.0)],
+        ("first", "PyTorch, loop"): [timing.Seconds(2.0, 5.0), timing.Seconds(2.0, 5.0)],
+        ("first", "PyTorch, vmap"): [timing.Seconds(4.0, 4.0), timing.Seconds(1.0, 4.0)],
+    }
+    ours, loop, vmap = maml_step.figures_of(times, {("first", "PyTorch, loop"): 1e-6})
+    assert ours["× faster PyTorch, median"] == pytest.approx(0.5)
+    assert ours["× faster PyTorch, minima"] == pytest.approx(1.0)
+    assert ours["× faster PyTorch in CPU time, median"] == pytest.approx(0.75)
+    assert loop["× faster PyTorch, median"] == pytest.approx(1.0)
+    assert vmap["× faster PyTorch, median"] == pytest.approx(1.25)
+    assert [f["gradient's difference"] for f in (ours, loop, vmap)] == [None, 1e-6, None]
+
+
+def test_other_meta_gradients_are_not_timed(
+    maml_step: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maml_step, "Worker", FixedGradients)
+    with pytest.raises(RuntimeError, match="second-order meta-gradient: that of PyTorch, loop"):
+        maml_step.main(maml_step.Options())
+
+
+class FixedGradients:
+    """A worker whose two implementations have different gradients."""
+
+    def __init__(self, prepare: Any, options: Any) -> None:
+        self.ours = prepare.__name__ == "warptf_gradients"
+
+    def __enter__(self) -> Any:
+        ours, theirs = [[np.array([1.0, 0.0])]], [[np.array([1.0, 0.01])]]
+        return lambda: {"second": ours} if self.ours else {("second", "PyTorch, loop"): theirs}
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+
+def test_a_form_of_pytorch_is_needed_to_compare_with(maml_step: Any) -> None:
+    with pytest.raises(ValueError, match="implementations must have one of"):
+        maml_step.main(maml_step.Options(implementations=("warptf",)))
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_without_pytorch_one_is_told_what_to_install() -> None:
+    with pytest.raises(ImportError, match=r"pip install -e '\.\[benchmarks\]'"):
+        importlib.import_module("benchmarks.maml_step")
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+def test_pytorch_has_the_same_meta_gradient_in_both_forms(first_order: bool) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch_maml = importlib.import_module("benchmarks.torch_maml")
+    parameters = torch_maml.parameters_of(few_shot_data.initial_values(filters=2))
+    batches = [few_shot_data.random_images(tasks=2, shots=1, seed=seed) for seed in range(2)]
+    support, query = map(torch_maml.batch_of, batches)
+    loop, vmap = (
+        torch_maml.meta_gradient(form, first_order, inner_steps=1)(parameters, support, query)
+        for form in ("loop", "vmap")
+    )
+    assert float(loop[1]) == pytest.approx(float(vmap[1]), rel=1e-5)
+    for a, b in zip(*map(torch_maml.values_of, (loop[0], vmap[0])), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_pytorch_returns_values_as_it_was_given_them() -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch_maml = importlib.import_module("benchmarks.torch_maml")
+    values = few_shot_data.initial_values(filters=3)
+    for value, back in zip(
+        values, torch_maml.values_of(torch_maml.parameters_of(values)), strict=True
+    ):
+        np.testing.assert_array_equal(back, value)
+
+
+def test_maml_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = {**SMALL_MAML, "inner_steps": 1, "meta_steps": 1}
+    figures = run(maml_profile, tmp_path / "figures.json", capsys, **small)
+    assert [f["kind"] for f in figures] == [*maml_profile.KINDS, maml_profile.BETWEEN]
+    assert sum(numbers(figures, "%")) == pytest.approx(100.0)
+    by_kind = {figure["kind"]: figure for figure in figures}
+    # Four blocks, each run in the inner step and with the query, and differentiated in both.
+    for kind in ("convolution, forward", "convolution, by its filter", "batch norm", "pooling"):
+        assert by_kind[kind]["operations"] >= 8
+        assert by_kind[kind]["ms"] > 0
+
+
+def test_operations_of_a_kind_are_added_up() -> None:
+    spent = {
+        "Conv2D": maml_profile.Spent(2, 0.1),
+        "_MklNativeFusedConv2D": maml_profile.Spent(1, 0.2),
+        "_MklNativeConv2DBackpropFilterWithBias": maml_profile.Spent(4, 0.4),
+        "TensorListPopBack": maml_profile.Spent(9, 0.1),
+    }
+    by_kind = {f["kind"]: f for f in maml_profile.figures_of(1.0, spent)}
+    assert by_kind["convolution, forward"]["operations"] == 3
+    assert by_kind["convolution, forward"]["ms"] == pytest.approx(300.0)
+    assert by_kind["convolution, by its filter"]["%"] == pytest.approx(40.0)
+    assert by_kind["rest"]["%"] == pytest.approx(10.0)
+    assert by_kind[maml_profile.BETWEEN]["ms"] == pytest.approx(200.0)
 
 
 def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
