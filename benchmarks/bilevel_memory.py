@@ -4,7 +4,6 @@ python -m benchmarks.bilevel_memory
 """
 
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +15,7 @@ import warptf
 from benchmarks import few_shot, few_shot_data, problem, process_memory
 from benchmarks.report import publish, write_json
 from benchmarks.worker import Worker
+from warptf import plotting
 
 HEADER = (
     "method",
@@ -131,22 +131,12 @@ def draw(figures: list[dict[str, Any]], path: Path) -> None:
         figures: rows of the table.
         path: the image file, written whole or not at all; its suffix gives the format.
     """
-    # Here, since whoever draws nothing need not wait for it.
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(6.4, 4.0), layout="constrained")
-    axes = drawing.add_subplot()
-    axes.grid(alpha=0.3)
+    values = {}
     for method in dict.fromkeys(figure["method"] for figure in figures):
         rows = [figure for figure in figures if figure["method"] == method]
         steps, grown = ([row[name] for row in rows] for name in ("inner steps K", HEADER[4]))
-        axes.plot(steps, grown, marker="o", label=method)
-    axes.set(xlabel="inner steps K", ylabel="peak memory gained, MiB")
-    axes.set_ylim(bottom=0)
-    axes.legend()
-    aside = path.with_name("writing-" + path.name)
-    drawing.savefig(aside, dpi=150)
-    os.replace(aside, path)
+        values[method] = (steps, grown)
+    plotting.lines(values, path, xlabel="inner steps K", ylabel="peak memory gained, MiB")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ class Experiment(abc.ABC):
     config_class: Any
     """Its configuration, a `RunOptions` with a constructor `from_preset`."""
     preset_fields: tuple[str, ...]
-    """The fields that `from_preset` takes by position: those that set defaults."""
+    """The fields that `from_preset` sets the defaults of others by."""
     reports_best = False
     """Whether the best learner on validation is reported where there is one, or the last."""
 
@@ -82,16 +82,17 @@ class Experiment(abc.ABC):
         strategy = _strategy(config)
         config.check_replicas(strategy.num_replicas_in_sync)
         tasks = self.build_tasks(config)
-        if config.patience and not tasks.describe()["validation"]:
+        split = tasks.describe()
+        if config.patience and not split["validation"]:
             raise ValueError(
                 f"--patience {config.patience}: no class or alphabet is left for validation; "
                 f"leave it out, or leave some"
             )
-        run.check_split(tasks.describe())
+        run.check_split(split)
         with strategy.scope():
             # Before the folder is made, so that a learner that cannot be built leaves none behind.
             learner = self.build_learner(config, tasks)
-            run.open(config, tasks.describe())
+            run.open(config, split)
             print(f"run directory: {run.path}", file=sys.stderr)
             learner = self._meta_train(config, learner, tasks, run)
             started = time.monotonic()

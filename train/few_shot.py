@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from warptf import plotting
 from warptf.tasks import FewShot, ImageAugmentation
 
 from .experiment import Experiment
@@ -13,6 +12,7 @@ from .few_shot_data import read_data
 from .few_shot_learner import build_learner
 from .result import classification_figures
 from .run_directory import RunDirectory
+from .training_plot import write_training_plot, write_validation_plot
 
 # Augmentation shifts by up to a tenth of the image, as is usual for 84 pixels.
 _SHIFT = 8 / 84
@@ -102,16 +102,8 @@ class FewShotExperiment(Experiment):
 
     def write_plots(self, run: RunDirectory) -> None:
         """Draws the validation accuracy and the meta-training loss."""
-        evaluations = run.evaluations()
-        training = [row for row in run.read_metrics() if row["kind"] == "training"]
-        for rows, name, file in (
-            (evaluations, "accuracy", "validation_accuracy.png"),
-            (training, "loss", "meta_training.png"),
-        ):
-            if rows:
-                steps, values = [row["step"] for row in rows], [row[name] for row in rows]
-                label = f"validation {name}" if rows is evaluations else name
-                plotting.meta_training(steps, values, run.plots / file, ylabel=label)
+        write_training_plot(run)
+        write_validation_plot(run, "accuracy")
 
 
 def _augmentation(config: FewShotConfig, shape: tuple[int, int, int]) -> ImageAugmentation:

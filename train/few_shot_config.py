@@ -234,7 +234,6 @@ class FewShotConfig(RunOptions):
         for name, used in (("images", NEEDS_IMAGES), ("tfds_name", ("tfds",))):
             if getattr(self, name) is not None and self.data not in used:
                 self._refuse(name, f"is for --data {' or '.join(used)}; give that, or leave it out")
-
         for name in ("images", "splits"):
             path = getattr(self, name)
             if path is not None and not path.exists():

@@ -7,6 +7,7 @@ import keras
 
 import warptf
 from warptf import initializations, inner_optimizers, metrics, models, objectives
+from warptf.models.learner_parts import FEW_SHOT_MOMENTUM, MULTI_SHOT_MOMENTUM
 from warptf.partition import iterate_layers
 
 from .few_shot_config import IMPLICIT, FewShotConfig
@@ -14,8 +15,6 @@ from .few_shot_config import IMPLICIT, FewShotConfig
 # Clipped so far below any gradient that arises, a gradient is divided by its norm.
 _NORM = 1e-6
 _ADAM_EPSILON = 1e-7
-# One support set serves all steps, or each step has a mini-batch of its own.
-_MOMENTUM_OF_SET, _MOMENTUM_OF_MINI_BATCHES = 0.0, 0.9
 
 
 def build_learner(config: FewShotConfig, image_shape: tuple[int, int, int]) -> Any:
@@ -31,8 +30,7 @@ def build_learner(config: FewShotConfig, image_shape: tuple[int, int, int]) -> A
     100
     """
     model = _model(config, image_shape)
-    mini_batches = config.batch_size is not None
-    _set_momentum(model, _MOMENTUM_OF_MINI_BATCHES if mini_batches else _MOMENTUM_OF_SET)
+    _set_momentum(model, FEW_SHOT_MOMENTUM if config.batch_size is None else MULTI_SHOT_MOMENTUM)
     learner = _meta_learner(config, model)
     learner.compile(
         optimizer=_outer_optimizer(config, config.meta_rate),

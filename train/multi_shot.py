@@ -12,6 +12,7 @@ from .multi_shot_config import MultiShotConfig
 from .multi_shot_learner import build_learner
 from .result import area_under_curve, classification_figures
 from .run_directory import RunDirectory
+from .training_plot import write_training_plot
 
 Scores = tuple[dict[str, Any], dict[str, Any]]
 
@@ -103,7 +104,4 @@ class MultiShotExperiment(Experiment):
             step = max((row["step"] for row in rows), default=0)
             curves = {step: np.mean(accuracies, axis=0).tolist()}
         plotting.learning_curves(curves, run.plots / "learning_curves.png")
-        training = [row for row in rows if row["kind"] == "training"]
-        if training:
-            steps, losses = [row["step"] for row in training], [row["loss"] for row in training]
-            plotting.meta_training(steps, losses, run.plots / "meta_training.png")
+        write_training_plot(run)

@@ -77,8 +77,10 @@ class Recorder(keras.callbacks.Callback):
         self._run.append_metrics({"kind": "training", "step": step, "seconds": seconds, **means})
         last = done == self.params["epochs"]
         if self._evaluate_every and (done % self._evaluate_every == 0 or last):
-            # Callbacks that follow find these among the figures of the epoch.
-            (logs if logs is not None else {}).update(self._record_evaluation(step))
+            figures = self._record_evaluation(step)
+            if logs is not None:
+                # Callbacks that follow find these among the figures of the epoch.
+                logs.update(figures)
         if self._checkpoint_every and done % self._checkpoint_every == 0:
             self._run.save_learner(self.model, self._run.checkpoint)
 

@@ -66,6 +66,36 @@ def meta_training(
     _write(figure, path)
 
 
+def lines(
+    values: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    path: str | os.PathLike[str],
+    *,
+    xlabel: str,
+    ylabel: str,
+) -> None:
+    """Draws one line per group, from zero upwards.
+
+    Args:
+        values: For each group, where it was measured and what was found there.
+        path: The image file to write; its suffix gives the format.
+        xlabel: What it was measured over.
+        ylabel: What was measured.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "lines.png"
+    >>> lines({"maml": ([5, 10], [1.0, 2.0])}, path, xlabel="steps", ylabel="MiB")
+    >>> path.exists()
+    True
+    """
+    figure, axes = _figure()
+    for name, (x, y) in values.items():
+        axes.plot(x, y, marker="o", label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    _write(figure, path)
+
+
 def means_with_deviations(
     means: Mapping[str, float],
     deviations: Mapping[str, float],

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from warptf.layers.convolutional_warp import ConvolutionalWarp
 from warptf.layers.warp_conv2d import WarpConv2D
 from warptf.layers.warp_layer import WarpLayer
 from warptf.layers.warp_residual_conv2d import WarpResidualConv2D
@@ -22,20 +23,10 @@ def glorot_uniform(seed: int) -> keras.initializers.Initializer:
     return keras.initializers.GlorotUniform(seed=seed)
 
 
-def _convolution(**settings: Any) -> WarpFactory:
+def _of(kind: type[ConvolutionalWarp], **settings: Any) -> WarpFactory:
     def make(seed: int, name: str, momentum: float = 0.9) -> WarpLayer:
         initializer = glorot_uniform(seed)
-        return WarpConv2D(kernel_initializer=initializer, momentum=momentum, name=name, **settings)
-
-    return make
-
-
-def _residual(**settings: Any) -> WarpFactory:
-    def make(seed: int, name: str, momentum: float = 0.9) -> WarpLayer:
-        initializer = glorot_uniform(seed)
-        return WarpResidualConv2D(
-            kernel_initializer=initializer, momentum=momentum, name=name, **settings
-        )
+        return kind(kernel_initializer=initializer, momentum=momentum, name=name, **settings)
 
     return make
 
@@ -43,15 +34,15 @@ def _residual(**settings: Any) -> WarpFactory:
 WARP_ARCHITECTURES: dict[str, WarpFactory] = {
     "none": lambda seed, name, momentum=0.9: None,
     "scale": lambda seed, name, momentum=0.9: WarpScale(name=name),
-    "conv1x1": _convolution(kernel_size=1),
-    "conv3x3": _convolution(),
-    "conv-relu": _convolution(activation="relu"),
-    "conv-bn": _convolution(batch_normalization=True),
-    "conv-bn-relu": _convolution(batch_normalization=True, activation="relu"),
-    "conv-bn-res-relu": _residual(activation="relu"),
-    "two-layer": _residual(blocks=2),
-    "two-layer-relu": _residual(blocks=2, activation="relu"),
-    "two-layer-film": _residual(blocks=2, task_embedding=True),
+    "conv1x1": _of(WarpConv2D, kernel_size=1),
+    "conv3x3": _of(WarpConv2D),
+    "conv-relu": _of(WarpConv2D, activation="relu"),
+    "conv-bn": _of(WarpConv2D, batch_normalization=True),
+    "conv-bn-relu": _of(WarpConv2D, batch_normalization=True, activation="relu"),
+    "conv-bn-res-relu": _of(WarpResidualConv2D, activation="relu"),
+    "two-layer": _of(WarpResidualConv2D, blocks=2),
+    "two-layer-relu": _of(WarpResidualConv2D, blocks=2, activation="relu"),
+    "two-layer-film": _of(WarpResidualConv2D, blocks=2, task_embedding=True),
 }
 """The warps of the paper's table 3 (and the non-linear one of table 4, `two-layer-relu`), by name.
 

@@ -1,0 +1,35 @@
+"""Figures of meta-training over meta-steps, drawn from what a run has measured."""
+
+from pathlib import Path
+from typing import Any
+
+from warptf import plotting
+
+from .run_directory import RunDirectory
+
+
+def write_training_plot(run: RunDirectory) -> None:
+    """Draws the meta-training loss, if anything was meta-trained.
+
+    Args:
+        run: The run.
+    """
+    rows = [row for row in run.read_metrics() if row["kind"] == "training"]
+    _write(rows, "loss", "loss", run.plots / "meta_training.png")
+
+
+def write_validation_plot(run: RunDirectory, name: str) -> None:
+    """Draws a figure of the validation tasks, if there was an evaluation.
+
+    Args:
+        run: The run.
+        name: The figure.
+    """
+    path = run.plots / f"validation_{name}.png"
+    _write(run.evaluations(), name, f"validation {name}", path)
+
+
+def _write(rows: list[dict[str, Any]], name: str, label: str, path: Path) -> None:
+    if rows:
+        steps, values = [row["step"] for row in rows], [row[name] for row in rows]
+        plotting.meta_training(steps, values, path, ylabel=label)
