@@ -20,6 +20,9 @@ WARPED = [name for name in WARP_ARCHITECTURES if name != "none"]
 SMALL = {
     "multi-shot": lambda **k: multi_shot_learner(5, 4, "two-layer-film", (16, 16, 3), **k),
     "few-shot": lambda **k: few_shot_learner(5, 4, "conv3x3", (16, 16, 3), **k),
+    "strided": lambda **k: few_shot_learner(
+        5, 4, "conv3x3", (16, 16, 3), downsampling="stride", **k
+    ),
     "t-net": lambda **k: t_net_learner(5, 4, (16, 16, 3), **k),
     "cavia": lambda **k: cavia_learner(5, 4, 7, (16, 16, 3), **k),
     "six-block": lambda **k: six_block_learner(5, "conv3x3", (2, 2, 3, 3, 4, 4), (32, 32, 3), **k),
@@ -126,6 +129,30 @@ def test_few_shot_learner_without_warp_is_that_of_maml(side: int, left: int) -> 
     weights = 9 * 3 * 32 + 3 * 9 * 32 * 32 + 4 * 32 + 4 * 2 * 32 + left**2 * 32 * 5 + 5
     assert count(partition(model).task_variables) == weights
     assert not partition(model).warp_variables
+
+
+def test_strided_few_shot_learner_is_that_of_maml_on_omniglot() -> None:
+    model = few_shot_learner(5, 64, None, (28, 28, 1), downsampling="stride")
+    convolutions = [model.get_layer(f"conv_{i}") for i in range(4)]
+    assert [conv.output.shape[1:] for conv in convolutions] == [
+        (14, 14, 64),
+        (7, 7, 64),
+        (4, 4, 64),
+        (2, 2, 64),
+    ]
+    # The head reads the 64 means over the 2 x 2 positions that are left.
+    weights = 9 * 64 + 3 * 9 * 64 * 64 + 4 * 64 + 4 * 2 * 64 + 64 * 5 + 5
+    assert count(partition(model).task_variables) == weights
+    head = keras.Model(
+        model.inputs, [model.get_layer("relu_3").output, model.get_layer("mean").output]
+    )
+    maps, means = head(images(model))
+    np.testing.assert_allclose(means, np.mean(maps, axis=(1, 2)), rtol=1e-6)
+
+
+def test_an_unknown_downsampling_is_named() -> None:
+    with pytest.raises(ValueError, match="'max_pool' or 'stride', got 'mean'"):
+        few_shot_learner(downsampling="mean")
 
 
 def test_warped_few_shot_learner_shares_its_first_block() -> None:

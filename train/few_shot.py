@@ -82,6 +82,7 @@ class FewShotExperiment(Experiment):
             "batch_norm",
             "learner",
             "filters",
+            "downsampling",
             "warp",
             "ways",
             "shots",

@@ -88,6 +88,9 @@ class FewShotConfig(RunOptions):
     filters: int | None = 32
     """Filters of each convolution of the four blocks; None for the other networks, which have their
     own."""
+    downsampling: Literal["max_pool", "stride"] = "max_pool"
+    """How the four blocks halve their images: by max-pooling, or by convolutions of stride 2 and a
+    mean over positions at the end, as in MAML's own learner for Omniglot."""
     ways: int = 5
     """Classes of a task."""
     shots: int = 1
@@ -281,6 +284,8 @@ class FewShotConfig(RunOptions):
         if (self.filters is None) == (self.learner == "four-block"):
             remedy = "give a number" if self.filters is None else "leave it out, or give None"
             self._refuse("filters", f"{remedy} for --learner {self.learner}")
+        if self.meta_learner in OWN_LEARNER or self.learner != "four-block":
+            self._only_default("downsampling", "is for --learner four-block of other methods")
         if self.meta_learner == "none" and self.meta_steps:
             self._refuse("meta_steps", "--meta-learner none has no meta-training; leave it out")
         if self.inner_momentum and self.meta_learner == "mt-net":

@@ -54,7 +54,9 @@ def _model(config: FewShotConfig, image_shape: tuple[int, int, int]) -> keras.Mo
     if config.meta_learner == "cavia":
         return models.cavia_learner(filters=filters, context_size=config.context_size, **common)
     if config.learner == "four-block":
-        model = models.few_shot_learner(filters=filters, warp=config.warp, **common)
+        model = models.few_shot_learner(
+            filters=filters, warp=config.warp, downsampling=config.downsampling, **common
+        )
     else:
         make = {"six-block": models.six_block_learner, "resnet12": models.resnet12_learner}
         model = make[config.learner](warp=config.warp, **common)

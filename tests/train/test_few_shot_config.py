@@ -75,6 +75,10 @@ def test_paper_presets_are_the_published_settings() -> None:
         (dict(context_size=7), "--context-size 7: is for --meta-learner cavia; leave it out"),
         (dict(system="damped"), "--system damped: is for --meta-learner imaml or warp-imaml"),
         (dict(learner="resnet12"), "--filters 8: leave it out, or give None for --learner resnet"),
+        (
+            dict(learner="resnet12", filters=None, downsampling="stride"),
+            "--downsampling stride: is for --learner four-block of other methods; leave it out",
+        ),
         (dict(filters=None), "--filters None: give a number for --learner four-block"),
         (dict(image_size=20), "--image-size 20: --data glyphs has images of one size"),
         (dict(resize=False), "--no-resize: is for --data folder and csv, not glyphs"),
@@ -97,6 +101,7 @@ def test_bad_fields_are_named(fields: dict, message: str) -> None:
     ("meta_learner", "fields", "message"),
     [
         ("cavia", dict(learner="resnet12"), "of its own; give --learner four-block"),
+        ("t-net", dict(downsampling="stride"), "stride: is for --learner four-block of other"),
         ("none", dict(patience=2), "--patience 2: --meta-learner none has no meta-training"),
         ("mt-net", dict(inner_momentum=0.5), "--inner-momentum 0.5: --meta-learner mt-net masks"),
         ("none", dict(meta_steps=2), "--meta-steps 2: --meta-learner none has no meta-training"),

@@ -1,6 +1,7 @@
 """The learner of the few-shot experiments."""
 
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import keras
 
@@ -22,6 +23,7 @@ def few_shot_learner(
     warp: str | None = "conv3x3",
     input_shape: tuple[int, int, int] = (84, 84, 3),
     seed: int = 0,
+    downsampling: Literal["max_pool", "stride"] = "max_pool",
 ) -> keras.Model:
     r"""Builds the learner of the few-shot experiments.
 
@@ -29,6 +31,9 @@ def few_shot_learner(
     then a dense layer that gives logits. With a warp, a warp layer follows each of the last three
     blocks, whose convolutions, batch norms and the dense head the tasks adapt; the first block
     becomes a warp layer itself, learned by the warp objective. Without one, all is adapted.
+
+    MAML's own learner for Omniglot halves the images by convolutions of stride 2 instead, and
+    averages over the positions that are left before the dense layer: a quarter of the arithmetic.
 
     The moving statistics of batch norm are those of the last batch (momentum 0), for a few-shot
     task has one support set, which serves every step: predictions then use the statistics that the
@@ -42,12 +47,14 @@ def few_shot_learner(
             `(84, 84, 3)`.
         seed: a non-negative integer from which all initial values derive. The task layers' do not
             depend on the warp.
+        downsampling: `"max_pool"`, or `"stride"` for convolutions of stride 2 without pooling and
+            a mean over positions. Defaults to `"max_pool"`.
 
     Returns:
         A built `keras.Model` that maps `[B, height, width, channels]` to logits `[B, ways]`.
 
     Raises:
-        ValueError: an argument is out of range, or `warp` is no known name.
+        ValueError: an argument is out of range, or `warp` or `downsampling` is no known name.
 
     Example:
         >>> import warptf
@@ -61,15 +68,24 @@ def few_shot_learner(
         appendix H.
     """
     validate_learner(ways, input_shape, seed)
+    if downsampling not in ("max_pool", "stride"):
+        raise ValueError(f"downsampling must be 'max_pool' or 'stride', got {downsampling!r}.")
+    strided = downsampling == "stride"
     widths = [positive_integer("filters", filters)] * BLOCKS
     inputs = keras.Input(tuple(input_shape), name="images")
-    x = warped_blocks(inputs, warp, widths, seed, _block)
-    x = keras.layers.Flatten(name="flatten")(x)
+    x = warped_blocks(inputs, warp, widths, seed, partial(_block, strided=strided))
+    x = _features(x, strided)
     return keras.Model(inputs, logits(ways, seed)(x), name="few_shot_learner")
 
 
-def _block(x: Any, filters: int, block: int, seed: int, shared: bool) -> Any:
-    conv, norm, relu, pool = block_layers(filters, block, seed)
+def _block(x: Any, filters: int, block: int, seed: int, shared: bool, strided: bool) -> Any:
+    conv, norm, *rest = block_layers(filters, block, seed, strided=strided)
     if shared:
         conv, norm = share(conv), share(norm)
-    return chain(x, conv, norm, relu, pool)
+    return chain(x, conv, norm, *rest)
+
+
+def _features(x: Any, strided: bool) -> Any:
+    if strided:
+        return keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="mean")(x)
+    return keras.layers.Flatten(name="flatten")(x)

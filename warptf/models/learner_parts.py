@@ -20,9 +20,14 @@ FEW_SHOT_MOMENTUM, MULTI_SHOT_MOMENTUM = 0.0, 0.9
 
 
 def convolution(
-    filters: int, name: str, seed: int, kernel_size: int = 3, use_bias: bool = True
+    filters: int,
+    name: str,
+    seed: int,
+    kernel_size: int = 3,
+    use_bias: bool = True,
+    stride: int = 1,
 ) -> keras.layers.Layer:
-    """Returns a convolution that keeps height and width.
+    """Returns a convolution that keeps height and width, divided by its stride and rounded up.
 
     Args:
         filters: its channels.
@@ -30,10 +35,12 @@ def convolution(
         seed: what its kernel derives from.
         kernel_size: side of the window in pixels.
         use_bias: whether there is a bias.
+        stride: of the window in pixels.
     """
     return keras.layers.Conv2D(
         filters,
         kernel_size,
+        strides=stride,
         padding="same",
         data_format="channels_last",
         use_bias=use_bias,
@@ -43,7 +50,11 @@ def convolution(
 
 
 def block_layers(
-    filters: int, block: int, seed: int, momentum: float = FEW_SHOT_MOMENTUM
+    filters: int,
+    block: int,
+    seed: int,
+    momentum: float = FEW_SHOT_MOMENTUM,
+    strided: bool = False,
 ) -> tuple[keras.layers.Layer, ...]:
     """Returns the 3x3 convolution, batch norm, ReLU and 2x2 max-pooling of a block.
 
@@ -52,13 +63,15 @@ def block_layers(
         block: number of the block.
         seed: the learner's.
         momentum: of the moving statistics, the weight of the old value.
+        strided: whether the convolution has a stride of 2, and no pooling follows.
     """
-    return (
-        convolution(filters, f"conv_{block}", derive_seed(seed, 0, block)),
+    stride, seed = 2 if strided else 1, derive_seed(seed, 0, block)
+    layers = (
+        convolution(filters, f"conv_{block}", seed, stride=stride),
         BatchNormalization(momentum=momentum, epsilon=EPSILON, name=f"norm_{block}"),
         keras.layers.ReLU(name=f"relu_{block}"),
-        pooling(block),
     )
+    return layers if strided else (*layers, pooling(block))
 
 
 def pooling(block: int) -> keras.layers.Layer:
