@@ -10,7 +10,7 @@ from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.partition import FunctionalLearner, LearnerOutput
 
 Tensors = list[tf.Tensor]
-Batch = tuple[Any, Any]
+Batch = tuple[Any, Any] | tuple[Any, Any, Any]
 
 # Folded into a task's seed for the inner optimizer's random numbers. The learner's random state
 # folds in small numbers, the positions of its variables, and never meets this one.
@@ -74,7 +74,8 @@ class Adaptation:
     Args:
         learner: the functional view of the model.
         optimizer: the update rule $u$.
-        loss: `loss(y, predictions)`, per example or reduced.
+        loss: $L_{task}$, `loss(y, predictions)`, per example or reduced.
+        meta_loss: $L_{meta}$ likewise; the same as `loss` if `None`.
         transductive: whether batch norm uses the statistics of the batch at hand out of training,
             too, and not those that adaptation gathered. Defaults to `False`.
     """
@@ -85,11 +86,13 @@ class Adaptation:
         optimizer: InnerOptimizer,
         loss: Callable[..., Any],
         transductive: bool = False,
+        meta_loss: Callable[..., Any] | None = None,
     ) -> None:
         self.learner = learner
         self.transductive = transductive
         self.optimizer = optimizer
         self._loss = loss
+        self._meta_loss = loss if meta_loss is None else meta_loss
 
     def start(self, theta: Sequence[tf.Tensor], seed: tf.Tensor) -> InnerState:
         """Returns the state in which adaptation to a task starts.
@@ -119,13 +122,29 @@ class Adaptation:
         batch: Batch,
         training: bool = True,
     ) -> LossOutput:
-        """Returns the loss of the learner on a batch `(x, y)`."""
-        x, y = batch
+        """Returns the task loss on a batch `(x, y)` or `(x, y, sample_weight)`."""
+        return self._evaluate(self._loss, theta, phi, state, batch, training)
+
+    def meta_loss(
+        self,
+        theta: Sequence[tf.Tensor],
+        phi: Sequence[tf.Tensor],
+        state: Sequence[tf.Tensor],
+        batch: Batch,
+        training: bool = True,
+    ) -> LossOutput:
+        """Returns the meta loss on a batch `(x, y)` or `(x, y, sample_weight)`."""
+        return self._evaluate(self._meta_loss, theta, phi, state, batch, training)
+
+    def _evaluate(
+        self, loss: Any, theta: Any, phi: Any, state: Any, batch: Batch, training: bool
+    ) -> LossOutput:
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
         output = self._call(theta, phi, state, x, training)
-        loss = self._mean_loss(y, output.predictions)
+        value = _mean_loss(loss, y, output.predictions, weight)
         if output.penalty is not None:
-            loss += tf.cast(output.penalty, loss.dtype)
-        return LossOutput(loss, output.predictions, output.state)
+            value += tf.cast(output.penalty, value.dtype)
+        return LossOutput(value, output.predictions, output.state)
 
     def predict(
         self,
@@ -140,15 +159,6 @@ class Adaptation:
     def _call(self, theta: Any, phi: Any, state: Any, x: Any, training: bool) -> LearnerOutput:
         by_batch = self.transductive and not training
         return self.learner(theta, phi, state, x, training, batch_statistics=by_batch)
-
-    def _mean_loss(self, y: Any, predictions: Any) -> tf.Tensor:
-        loss = tf.reduce_mean(self._loss(y, predictions))
-        # Keras divides means by the number of replicas, for gradients that are summed over them;
-        # a task is learned on one replica alone.
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas > 1 and getattr(self._loss, "reduction", None) in _KERAS_MEANS:
-            loss *= replicas
-        return loss
 
     def step(
         self,
@@ -166,7 +176,7 @@ class Adaptation:
             hyper: learned values of the inner optimizer.
             batch: the batch `(x, y)` of the task loss.
             tilt: `None`, or a weight $\nu$ and a batch: the step descends the loss on `batch` plus
-                $\nu$ times that on this other one.
+                $\nu$ times the meta loss on this other one.
         """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inner.theta)
@@ -174,7 +184,7 @@ class Adaptation:
             descended = output.loss
             if tilt is not None:
                 nu, other = tilt
-                descended += nu * self.loss(inner.theta, phi, inner.state, other).loss
+                descended += nu * self.meta_loss(inner.theta, phi, inner.state, other).loss
         gradients = dense_gradient(tape, descended, inner.theta)
         theta, optimizer = self.optimizer.update(inner.theta, gradients, inner.optimizer, hyper)
         after = InnerState(list(theta), list(optimizer), output.state)
@@ -211,6 +221,30 @@ class Adaptation:
             maximum_iterations=steps if isinstance(steps, int) else None,
         )
         return inner, carry
+
+
+def _mean_loss(loss: Any, y: Any, predictions: Any, weight: Any) -> tf.Tensor:
+    """Returns a loss as one number; of weighted examples, the sum over their number."""
+    if weight is None:
+        value = tf.reduce_mean(loss(y, predictions))
+    elif isinstance(loss, keras.losses.Loss):
+        value = tf.reduce_mean(loss(y, predictions, sample_weight=weight))
+    else:
+        each = tf.convert_to_tensor(loss(y, predictions))
+        if each.shape.rank == 0:
+            raise ValueError(
+                f"loss {getattr(loss, '__name__', loss)!r} reduces a batch to one number, so that "
+                "examples cannot be weighted: let it return one for each, or use a "
+                "keras.losses.Loss."
+            )
+        each = tf.reduce_mean(tf.reshape(each, [tf.shape(each)[0], -1]), axis=1)
+        value = tf.reduce_mean(each * tf.cast(tf.reshape(weight, [-1]), each.dtype))
+    # Keras divides means by the number of replicas, for gradients that are summed over them; a
+    # task is learned on one replica alone.
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1 and getattr(loss, "reduction", None) in _KERAS_MEANS:
+        value *= replicas
+    return value
 
 
 def dense_gradient(

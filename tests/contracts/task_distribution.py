@@ -32,7 +32,7 @@ def check_task_distribution(distribution: Any, classes: int | None = None) -> No
 
 
 def batches_of(task: Task) -> dict[str, Any]:
-    """Name each `(x, y)` of a task."""
+    """Name each batch of a task."""
     named = {"support": task.support, "query": task.query}
     if task.replay is not None:
         named |= {"replay inner": task.replay[0], "replay meta": task.replay[1]}
@@ -42,7 +42,7 @@ def batches_of(task: Task) -> dict[str, Any]:
 def _check_task(task: Task, classes: int | None, split: str) -> None:
     tasks = {int(part.shape[0]) for part in tf.nest.flatten(task) if part is not None}
     assert len(tasks) == 1, f"{split}: the task axis must come first, found lengths {tasks}"
-    for name, (x, y) in batches_of(task).items():
+    for name, (x, y, *weights) in batches_of(task).items():
         where = f"{split} {name}"
         assert x.dtype.is_floating and np.isfinite(x).all(), f"{where}: finite floats"
         if classes is None:
@@ -52,6 +52,8 @@ def _check_task(task: Task, classes: int | None, split: str) -> None:
             assert y.dtype.is_integer, where
             assert x.shape[: y.shape.rank] == y.shape, where
             assert 0 <= np.min(y) <= np.max(y) < classes, where
+        for w in weights:
+            assert w.shape == x.shape[: w.shape.rank] and np.min(w) >= 0, where
     if task.replay is not None:
         shapes = {tuple(x.shape) for x, _ in task.replay} | {tuple(task.support[0].shape)}
         assert len(shapes) == 1, f"{split}: replay has the shapes of support, found {shapes}"

@@ -149,6 +149,7 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         loss: Any = None,
         metrics: Sequence[Any] | None = None,
         *,
+        meta_loss: Any = None,
         initialization_optimizer: Any = None,
         rate_optimizer: Any = None,
         jit_compile: bool = False,
@@ -158,8 +159,9 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
 
         Args:
             optimizer: Keras optimizer of the warp parameters $\phi$.
-            loss: Keras loss of the tasks, $L_{task}$ and $L_{meta}$.
+            loss: Keras loss of the tasks, $L_{task}$.
             metrics: Keras metrics, computed per task and averaged over tasks.
+            meta_loss: Keras loss of the query sets, $L_{meta}$; the same as `loss` if `None`.
             initialization_optimizer: that of $\theta_0$; a copy of `optimizer` if `None`.
             rate_optimizer: that of the inner optimizer's learned values; a copy of `optimizer` if
                 `None`.
@@ -172,7 +174,8 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
                 object twice.
         """
         self._loss_function = as_loss_function(loss)
-        self._given_loss = loss
+        self._meta_loss_function = None if meta_loss is None else as_loss_function(meta_loss)
+        self._given_loss, self._given_meta_loss = loss, meta_loss
         self._task_metrics = TaskMetrics(metrics or [])
         # A loss or metrics given to Keras here would make `fit` call the model on a batch of tasks.
         super().compile(
@@ -194,12 +197,14 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
             self.inner_optimizer,
             self._loss_function,
             transductive=self.batch_norm == "transductive",
+            meta_loss=self._meta_loss_function,
         )
         self._trackers = {
             name: keras.metrics.Mean(name=name) for name in ("loss", *self._task_metrics.names)
         }
         self._compile_arguments = {"jit_compile": jit_compile, **kwargs}
         self._score_function: Callable[..., Any] | None = None
+        self._along_function: Callable[..., Any] | None = None
         self._adapt_function: Callable[..., Any] | None = None
         self._is_compiled = True
 
@@ -235,6 +240,7 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         given = {
             "optimizer": self.optimizer,
             "loss": self._given_loss,
+            "meta_loss": self._given_meta_loss,
             "metrics": self._task_metrics.given,
             "initialization_optimizer": self.initialization_optimizer,
             "rate_optimizer": self.rate_optimizer,
@@ -310,7 +316,8 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         for first in data.take(1):
             task = as_task(first)
             check_task(task, self._model_input, steps, where, query_steps)
-            for name, (x, y) in parts_of(task).items():
+            for name, part in parts_of(task).items():
+                x, y = part[:2]
                 check_values(f"{where} tasks' {name}", x, y, self._classes())
             self._resolve_specs(task.query)
             return task
@@ -321,7 +328,7 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
 
     def _resolve_specs(self, query: Any) -> None:
         """Makes the metrics for the targets of a query set, and remembers their kind."""
-        x, y = query
+        x, y = query[:2]
         axes = 1 + has_step_axis(tf.nest.map_structure(lambda t: t[0], x), self._input_rank)
         labels = tf.nest.flatten(y)[0]
         self._label_spec = tf.TensorSpec((None, *labels.shape[axes + 1 :]), labels.dtype)
@@ -391,7 +398,8 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         def loss_on(name: str) -> Callable[[InnerState], tf.Tensor]:
             def loss(inner: InnerState) -> tf.Tensor:
                 batch = self._batch(getattr(task, name), last)
-                return self._problem.loss(inner.theta, phi, inner.state, batch).loss
+                evaluate = self._problem.meta_loss if name == "query" else self._problem.loss
+                return evaluate(inner.theta, phi, inner.state, batch).loss
 
             return loss
 

@@ -202,11 +202,11 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
             learned = self._learn_initialization(one, theta, phi, seed, advance, buffer.begin())
             final = learned.adapted.final
             query = self._batch(one.query, tf.constant(self.inner_steps - 1))
-            output = self._problem.loss(final.theta, phi, final.state, query)
+            output = self._problem.meta_loss(final.theta, phi, final.state, query)
             return {
                 "entries": buffer.finish(learned.adapted.rest),
                 "initialization": list(learned.gradient or self._no_gradient()),
-                **self._task_metrics(query[1], output.predictions),
+                **self._task_metrics(output.predictions, *query[1:]),
             }
 
         signature = {

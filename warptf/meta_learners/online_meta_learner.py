@@ -154,8 +154,8 @@ class OnlineMetaLearner(MetaLearner):
         final = learned.adapted.final
         query = self._batch(task.query, tf.constant(self.inner_steps - 1))
         # Without an objective along the steps, the loss to watch is the one after adaptation.
-        output = self._problem.loss(final.theta, phi, final.state, query)
-        metrics = self._task_metrics(query[1], output.predictions)
+        output = self._problem.meta_loss(final.theta, phi, final.state, query)
+        metrics = self._task_metrics(output.predictions, *query[1:])
         if self.objective is None:
             phi_sum, hyper_sum = zeros
             loss = tf.cast(output.loss, tf.float32)
@@ -191,7 +191,7 @@ class OnlineMetaLearner(MetaLearner):
             )
             final = learned.adapted.final
             query = self._batch(task.query, tf.constant(self.inner_steps - 1))
-            output = self._problem.loss(final.theta, phi, final.state, query)
+            output = self._problem.meta_loss(final.theta, phi, final.state, query)
         through, phi_gradient, hyper_gradient = dense_gradient(tape, output.loss, sources)
         gradient = through if joint else learned.gradient or self._no_gradient()
         return {
@@ -199,7 +199,7 @@ class OnlineMetaLearner(MetaLearner):
             "hyper": hyper_gradient,
             "initialization": list(gradient),
             "loss": tf.cast(output.loss, tf.float32),
-            **self._task_metrics(query[1], output.predictions),
+            **self._task_metrics(output.predictions, *query[1:]),
         }
 
     def _look_ahead(

@@ -18,7 +18,7 @@ def as_task(data: Any) -> Task:
         parts: list[Any] = [None if _is_absent(part) else part for part in data]
         task = Task(*parts)
         replay = () if task.replay is None else task.replay
-        if all(_is_pair(part) for part in (task.support, task.query, *replay)):
+        if all(_is_batch(part) for part in (task.support, task.query, *replay)):
             return task
     raise TypeError(
         "a meta-learner is trained and evaluated on tasks: the data must yield "
@@ -27,8 +27,8 @@ def as_task(data: Any) -> Task:
     )
 
 
-def _is_pair(part: Any) -> bool:
-    return isinstance(part, tuple) and len(part) == 2
+def _is_batch(part: Any) -> bool:
+    return isinstance(part, tuple) and len(part) in (2, 3)
 
 
 def _describe(data: Any) -> str:
@@ -55,7 +55,10 @@ def has_step_axis(x: Any, input_rank: int) -> bool:
 
 
 def parts_of(task: Task) -> dict[str, Any]:
-    """Returns the `(x, y)` parts that a meta-batch holds, by the names that messages give them."""
+    """Returns the parts that a meta-batch holds, by the names that messages give them.
+
+    Each is `(x, y)` or `(x, y, sample_weight)`.
+    """
     parts = {"support": task.support, "query": task.query}
     if task.replay is not None:
         parts |= dict(zip(("replay (inner)", "replay (meta)"), task.replay, strict=True))

@@ -32,7 +32,7 @@ def check_task(
                 f"query of the {where} tasks: x must have the axes [T, Q, ...], all held-out data "
                 f"at once, got shape {_shape(part[0])} with a step axis."
             )
-    sizes = {name: _shape(x)[0] for name, (x, _) in parts.items()}
+    sizes = {name: _shape(part[0])[0] for name, part in parts.items()}
     if task.task_id is not None:
         if len(task.task_id.shape) != 1:
             raise ValueError(
@@ -74,7 +74,7 @@ def is_endless(data: Any) -> bool:
 
 def _check_part(name: str, part: Any, spec: tf.TensorSpec, steps: int) -> bool:
     """Checks one part of a meta-batch and returns whether it has a step axis."""
-    x, y = part
+    x, y, *weights = part
     shape, labels, input_rank = _shape(x), _shape(y), len(spec.shape)
     batch_axes = len(shape) - input_rank + 1
     features = tf.TensorShape(shape[batch_axes:])
@@ -88,6 +88,11 @@ def _check_part(name: str, part: Any, spec: tf.TensorSpec, steps: int) -> bool:
         raise ValueError(
             f"{name}: x and y must agree in their first {batch_axes} axes, got shapes "
             f"{shape} and {labels}."
+        )
+    if weights and _shape(weights[0]) != shape[:batch_axes]:
+        raise ValueError(
+            f"{name}: the sample weights must have the first {batch_axes} axes of x, a number for "
+            f"each example, got shape {_shape(weights[0])} for x of shape {shape}."
         )
     has_steps = batch_axes == 3
     if has_steps and shape[1] is not None and shape[1] < steps:

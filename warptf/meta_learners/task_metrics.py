@@ -78,13 +78,20 @@ class TaskMetrics:
             return keras.metrics.SparseCategoricalAccuracy(name=name)
         return keras.metrics.CategoricalAccuracy(name=name)
 
-    def __call__(self, y: Any, predictions: Any) -> dict[str, tf.Tensor]:
-        """Returns the value of each metric on one task's predictions."""
+    def __call__(self, predictions: Any, y: Any, sample_weight: Any = None) -> dict[str, tf.Tensor]:
+        """Returns the value of each metric on one task's predictions.
+
+        Args:
+            predictions: the model's output `[B, ...]`.
+            y: targets `[B, ...]`.
+            sample_weight: `None`, or weights `[B]`.
+        """
         values = {}
         for name, metric in zip(self.names, self._metrics or [], strict=True):
             # The metrics here are never updated in place: their variables hold the initial values.
             start = [tf.convert_to_tensor(v.value) for v in metric.variables]
-            variables = metric.stateless_update_state(start, y, predictions)
+            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+            variables = metric.stateless_update_state(start, y, predictions, **weights)
             values[name] = tf.cast(metric.stateless_result(variables), tf.float32)
         return values
 

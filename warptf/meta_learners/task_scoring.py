@@ -11,6 +11,7 @@ from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.seeds import EVALUATION, task_seed
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
 from warptf.meta_learners.task_checks import is_endless
+from warptf.partition import output_spec
 from warptf.tasks.task import Task
 
 Tensors = list[tf.Tensor]
@@ -55,20 +56,104 @@ class TaskScoring:
         parts = [self._score_function(as_task(data_), steps) for data_ in data]
         return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
 
+    def predict_along(self: Any, data: tf.data.Dataset, steps: int | None = None) -> np.ndarray:
+        r"""Predicts the query set of each task at each step of adaptation, $k = 0..K$.
+
+        Args:
+            data: a data set of `warptf.tasks.Task`s.
+            steps: inner steps; `evaluation_steps` if `None`.
+
+        Returns:
+            `[N, K + 1, Q, ...]` for `N` tasks with `Q` examples in their query sets: the first
+            before adaptation, the last after it, all out of training mode.
+
+        Raises:
+            TypeError: the data are no tasks.
+            ValueError: as for `evaluate_tasks`.
+        """
+        return self._along("predictions", data, steps)[0]
+
+    def trajectories(
+        self: Any, data: tf.data.Dataset, steps: int | None = None
+    ) -> list[np.ndarray]:
+        r"""Returns the parameters of each task at each step of adaptation, $\theta_0..\theta_K$.
+
+        Args:
+            data: a data set of `warptf.tasks.Task`s.
+            steps: inner steps; `evaluation_steps` if `None`.
+
+        Returns:
+            For each task and context variable of `partition`, in that order, `[N, K + 1, ...]` for
+            `N` tasks.
+
+        Raises:
+            TypeError: the data are no tasks.
+            ValueError: as for `evaluate_tasks`.
+        """
+        return self._along("parameters", data, steps)
+
+    def _along(self: Any, what: str, data: tf.data.Dataset, steps: int | None) -> list[np.ndarray]:
+        self._check_compiled("predict_along")
+        steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
+        self._prepare(data, steps, "evaluation", query_steps=False)
+        if is_endless(data):
+            raise ValueError("the evaluation data set has no end: pass data.take(n).")
+        if self._along_function is None:
+            self._along_function = tf.function(
+                lambda what, task, k: self._task_along(what, task, int(k)), autograph=False
+            )
+        parts = [self._along_function(what, as_task(batch), steps) for batch in data]
+        return [np.concatenate([v.numpy() for v in values]) for values in zip(*parts, strict=True)]
+
+    def _task_along(self: Any, what: str, task: Task, steps: int) -> Tensors:
+        """Returns what there is to see at each step, `[T, K + 1, ...]`."""
+        phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
+        specs = self._along_specs(what, task)
+
+        def along(one: Task, index: tf.Tensor) -> Tensors:
+            def look(inner: InnerState) -> Tensors:
+                if what == "parameters":
+                    return list(inner.theta)
+                return [self._problem.predict(inner.theta, phi, inner.state, one.query[0])]
+
+            def write(k: Any, inner: InnerState, seen: list[Any]) -> list[Any]:
+                values = look(inner)
+                return [array.write(k, v) for array, v in zip(seen, values, strict=True)]
+
+            def body(k: tf.Tensor, inner: InnerState, seen: Any) -> tuple[InnerState, Any]:
+                step = self._problem.step(inner, phi, hyper, self._batch(one.support, k))
+                return step.after, write(k, inner, seen)
+
+            seen = [tf.TensorArray(spec.dtype, steps + 1) for spec in specs]
+            final, seen = self._problem.run(self._start(one, index), steps, body, seen)
+            return [array.stack() for array in write(steps, final, seen)]
+
+        signature = [tf.TensorSpec((steps + 1, *spec.shape), spec.dtype) for spec in specs]
+        return map_tasks(along, task, signature, task_count(task))
+
+    def _along_specs(self: Any, what: str, task: Task) -> list[tf.TensorSpec]:
+        if what == "parameters":
+            return [tf.TensorSpec(v.shape, v.dtype) for v in self._learner.theta_variables]
+        output = output_spec(self.model)
+        queries = tf.nest.flatten(task.query[0])[0].shape[1]
+        return [tf.TensorSpec((queries, *output.shape[1:]), output.dtype)]
+
+    def _start(self: Any, task: Task, index: tf.Tensor) -> InnerState:
+        # A task that says which it is scores the same wherever it stands among others.
+        position = index if task.task_id is None else task.task_id
+        seed = task_seed(self.seed, EVALUATION, 0, position)
+        return self._problem.start(self._learner.initial_theta(), seed)
+
     def _score_tasks(self: Any, task: Task, steps: int, along: bool) -> dict[str, tf.Tensor]:
         names = ["loss", *self._task_metrics.names]
         signature = {name: tf.TensorSpec((), tf.float32) for name in names}
         if along:
             curve = tf.TensorSpec((steps,), tf.float32)
             signature |= {f"support_{name}": curve for name in names}
-        theta, phi = self._learner.initial_theta(), self._learner.warp_values()
-        hyper = self.inner_optimizer.hyper_values()
+        phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
 
         def score(one: Task, index: tf.Tensor) -> dict[str, tf.Tensor]:
-            # A task that says which it is scores the same wherever it stands among others.
-            position = index if one.task_id is None else one.task_id
-            seed = task_seed(self.seed, EVALUATION, 0, position)
-            start = self._problem.start(theta, seed)
+            start = self._start(one, index)
             return self._score_task(one, start, phi, hyper, steps, names if along else [])
 
         return map_tasks(score, task, signature, task_count(task))
@@ -83,17 +168,17 @@ class TaskScoring:
         along: Sequence[str],
     ) -> dict[str, tf.Tensor]:
         def body(k: tf.Tensor, inner: InnerState, curves: Any) -> tuple[InnerState, Any]:
-            x, y = self._batch(task.support, k)
-            step = self._problem.step(inner, phi, hyper, (x, y))
+            batch = self._batch(task.support, k)
+            step = self._problem.step(inner, phi, hyper, batch)
             if along:
-                values = {"loss": step.loss, **self._task_metrics(y, step.predictions)}
+                values = {"loss": step.loss, **self._task_metrics(step.predictions, *batch[1:])}
                 curves = {name: curves[name].write(k, values[name]) for name in along}
             return step.after, curves
 
         curves = {name: tf.TensorArray(tf.float32, steps, element_shape=()) for name in along}
         final, curves = self._problem.run(start, steps, body, curves)
         query = self._batch(task.query, tf.constant(0))
-        output = self._problem.loss(final.theta, phi, final.state, query, training=False)
+        output = self._problem.meta_loss(final.theta, phi, final.state, query, training=False)
         scores = {"loss": tf.cast(output.loss, tf.float32)}
-        scores |= self._task_metrics(query[1], output.predictions)
+        scores |= self._task_metrics(output.predictions, *query[1:])
         return scores | {f"support_{name}": curve.stack() for name, curve in curves.items()}

@@ -145,7 +145,7 @@ class WarpGrad(Objective):
         theta = [tf.stop_gradient(t) for t in after.theta]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([theta, phi] if needs_v else phi)
-            loss = problem.loss(theta, phi, after.state, batch).loss
+            loss = problem.meta_loss(theta, phi, after.state, batch).loss
         if needs_v:
             v, direct = dense_gradient(tape, loss, [theta, phi])
             return loss, v, direct

@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-Batch = tuple[Any, Any]
-"""Inputs and targets."""
+Batch = tuple[Any, Any] | tuple[Any, Any, Any]
+"""Inputs and targets, and weights of the examples where they differ."""
 
 
 class Task(NamedTuple):
@@ -18,6 +18,8 @@ class Task(NamedTuple):
             without (`[T, B, ...]`); in evaluation the held-out data, `[T, Q, ...]`.
         replay: `None`, or for the offline algorithm `((x, y), (x, y))`: for each stored step the
             mini-batch of the inner step and that of the meta loss, both `[T, K, B, ...]`.
+            Each of these batches may be `(x, y, sample_weight)`, a number for each example, as for
+            Keras' `fit`: the loss is then the sum of weighted losses over the number of examples.
         task_id: `None`, or an integer tensor `[T]` that tells the tasks apart.
 
     >>> import numpy as np
