@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -69,3 +70,46 @@ class MacroF1(keras.metrics.Metric):
     def get_config(self) -> dict[str, Any]:
         """What it takes to make this metric anew."""
         return {**super().get_config(), "num_classes": self.num_classes}
+
+
+def forgetting(losses: Any) -> np.ndarray:
+    r"""How much of what was learned of a sub-task is lost again.
+
+    $(L_K - L_{best}) / (L_0 - L_{best})$: 0 where the loss ends at its best, 1 where all is lost.
+    It means nothing without `plasticity`, for who learns nothing forgets nothing.
+
+    Args:
+        losses: `[..., K + 1]`, the loss before adaptation and after each step; best a mean over
+            many tasks, since the fraction is undefined where nothing was learned.
+
+    Returns:
+        `[...]`; NaN where the loss was never below the first one.
+
+    >>> forgetting([4.0, 1.0, 2.5]).item()
+    0.5
+    """
+    first, best, last = _first_best_last(losses)
+    learned = first - best
+    lost = np.divide(last - best, learned, out=np.full(best.shape, np.nan), where=learned > 0)
+    return lost
+
+
+def plasticity(losses: Any) -> np.ndarray:
+    r"""How much of a sub-task's loss is learned away at best, $(L_0 - L_{best}) / L_0$.
+
+    Args:
+        losses: `[..., K + 1]`, the positive loss before adaptation and after each step.
+
+    Returns:
+        `[...]`, in [0, 1].
+
+    >>> plasticity([4.0, 1.0, 2.5]).item()
+    0.75
+    """
+    first, best, _ = _first_best_last(losses)
+    return (first - best) / first
+
+
+def _first_best_last(losses: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    values = np.asarray(losses, "float64")
+    return np.asarray(values[..., 0]), np.asarray(values.min(-1)), np.asarray(values[..., -1])

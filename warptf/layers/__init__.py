@@ -2,6 +2,7 @@
 
 from warptf.layers.batch_normalization import BatchNormalization
 from warptf.layers.context_film import ContextFiLM
+from warptf.layers.displacement import Displacement
 from warptf.layers.film_task_embedding import FiLMTaskEmbedding
 from warptf.layers.max_pooling2d import MaxPooling2D
 from warptf.layers.task_layer import TaskLayer
@@ -17,6 +18,7 @@ from warptf.layers.warp_scale import WarpScale
 __all__ = [
     "BatchNormalization",
     "ContextFiLM",
+    "Displacement",
     "FiLMTaskEmbedding",
     "MaxPooling2D",
     "TaskLayer",

@@ -4,7 +4,9 @@ from warptf.models.cavia_learner import cavia_learner
 from warptf.models.few_shot_learner import few_shot_learner
 from warptf.models.multi_shot_learner import multi_shot_learner
 from warptf.models.resnet12_learner import resnet12_learner
+from warptf.models.sine_learner import sine_learner
 from warptf.models.six_block_learner import six_block_learner
+from warptf.models.surface_learner import surface_learner
 from warptf.models.t_net_learner import t_net_learner
 from warptf.models.warp_architectures import WARP_ARCHITECTURES
 
@@ -14,6 +16,8 @@ __all__ = [
     "few_shot_learner",
     "multi_shot_learner",
     "resnet12_learner",
+    "sine_learner",
     "six_block_learner",
+    "surface_learner",
     "t_net_learner",
 ]

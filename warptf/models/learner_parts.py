@@ -158,14 +158,26 @@ def validate_learner(
         ValueError: one of them is out of range.
     """
     positive_integer("ways", ways)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be a non-negative integer, got {seed!r}.")
+    check_seed(seed)
     smallest = 2**poolings
     if len(input_shape) != 3 or min(input_shape[:2]) < smallest or input_shape[2] < 1:
         raise ValueError(
             f"input_shape must be (height, width, channels) with sides of at least {smallest} "
             f"pixels, which {poolings} poolings leave one of, got {tuple(input_shape)}."
         )
+
+
+def check_seed(seed: int) -> None:
+    """Checks what all initial values derive from.
+
+    Args:
+        seed: the argument received.
+
+    Raises:
+        ValueError: it is no non-negative integer.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be a non-negative integer, got {seed!r}.")
 
 
 def validate_widths(filters: Sequence[int], blocks: int) -> tuple[int, ...]:

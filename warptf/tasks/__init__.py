@@ -3,6 +3,9 @@
 from warptf.tasks.affine_distortion import AffineDistortion
 from warptf.tasks.character_bank import CharacterBank
 from warptf.tasks.class_split import ClassSplit
+from warptf.tasks.continual_classes import ContinualClasses
+from warptf.tasks.continual_sine import ContinualSine
+from warptf.tasks.continual_tasks import ContinualTasks, SubTask
 from warptf.tasks.csv_images import csv_images_bank
 from warptf.tasks.few_shot import FewShot
 from warptf.tasks.glyphs import glyph_bank
@@ -16,6 +19,8 @@ from warptf.tasks.omniglot_characters import (
     character_classes,
     omniglot_characters,
 )
+from warptf.tasks.sine import Sine
+from warptf.tasks.surfaces import Surfaces
 from warptf.tasks.task import Task
 from warptf.tasks.tfds_bank import cifar_fs, fc100, tfds_bank
 from warptf.tasks.tiered_imagenet import tiered_imagenet_bank
@@ -24,10 +29,16 @@ __all__ = [
     "AffineDistortion",
     "CharacterBank",
     "ClassSplit",
+    "ContinualClasses",
+    "ContinualSine",
+    "ContinualTasks",
     "FewShot",
     "ImageAugmentation",
     "ImageBank",
     "MultiShot",
+    "Sine",
+    "SubTask",
+    "Surfaces",
     "Task",
     "alphabet_split",
     "character_classes",

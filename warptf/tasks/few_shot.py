@@ -1,12 +1,13 @@
 """Few-shot classification: a few classes of a bank, a few images of each, again and again."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from warptf.tasks.class_images import classes_of, smallest
 from warptf.tasks.class_split import ClassSplit, checked_seed
 from warptf.tasks.image_bank import ImageBank
 from warptf.tasks.mini_batches import (
@@ -162,7 +163,7 @@ class FewShot:
         self._split = split
         self._scale = _checked_normalize(normalize, self.image_shape[2])
         split.check(bank)
-        self._classes = {name: _classes_of(bank, split.parts[name]) for name in SPLITS}
+        self._classes = {name: classes_of(bank, split.parts[name]) for name in SPLITS}
         self._check_sizes()
 
     @property
@@ -257,12 +258,12 @@ class FewShot:
         images, sizes = self._classes[split]
         class_key, image_key = _two_keys(key)
         order = tf.random.stateless_uniform([len(sizes)], class_key, 0, _BEYOND, tf.int32)
-        classes = _smallest(order, self.ways)
+        classes = smallest(order, self.ways)
         order = tf.random.stateless_uniform(
             [self.ways, images.shape[1]], image_key, 0, _BEYOND, tf.int32
         )
         exists = tf.range(images.shape[1]) < tf.gather(sizes, classes)[:, None]
-        places = _smallest(tf.where(exists, order, _BEYOND), shots + queries)
+        places = smallest(tf.where(exists, order, _BEYOND), shots + queries)
         chosen = tf.gather(tf.gather(images, classes), places, batch_dims=1)
         return chosen[:, :shots], chosen[:, shots:]
 
@@ -323,41 +324,13 @@ class FewShot:
                 )
 
 
-class _Classes(NamedTuple):
-    """Numbers of the images of each class of a split.
-
-    Args:
-        images: `[classes, largest class]`; a class with fewer images is filled up with zeros.
-        sizes: `[classes]`.
-    """
-
-    images: np.ndarray
-    sizes: np.ndarray
-
-
 class _Scale(NamedTuple):
     mean: np.ndarray
     deviation: np.ndarray
 
 
-def _classes_of(bank: ImageBank, names: Sequence[str]) -> _Classes:
-    order = np.argsort(bank.labels, kind="stable")
-    bounds = np.cumsum(np.bincount(bank.labels, minlength=len(bank.names)))
-    members = dict(zip(bank.names, np.split(order, bounds[:-1]), strict=True))
-    sizes = np.array([len(members[name]) for name in names], np.int32)
-    images = np.zeros([len(names), sizes.max()], np.int32)
-    for row, name in zip(images, names, strict=True):
-        row[: len(members[name])] = members[name]
-    return _Classes(images, sizes)
-
-
 def _two_keys(key: tf.Tensor) -> list[tf.Tensor]:
     return tf.unstack(tf.random.experimental.stateless_split(key, 2))
-
-
-def _smallest(numbers: tf.Tensor, count: int) -> tf.Tensor:
-    """Places of the smallest numbers, along the last axis: of random ones, a random selection."""
-    return tf.math.top_k(-numbers, count).indices
 
 
 def _drawn(images: tf.Tensor, count: int, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
