@@ -10,14 +10,17 @@ ROOT = Path(__file__).parents[1]
 # A part may import itself and the parts of a lower level.
 LEVELS = {
     "plotting": 0,
+    "surface_plots": 0,
     "layers": 0,
     "partition": 1,
     "architecture": 2,
     "models": 2,
+    "losses": 2,
     "metrics": 2,
     "inner_optimizers": 2,
     "tasks": 2,
     "adaptation": 3,
+    "diagnostics": 2,
     "objectives": 4,
     "initializations": 4,
     # Serving needs the inner loop alone; the meta-learners' own `export` calls it.

@@ -1,6 +1,16 @@
 """Warped Gradient Descent for TensorFlow and Keras."""
 
-from warptf import initializations, inner_optimizers, layers, metrics, models, objectives, tasks
+from warptf import (
+    diagnostics,
+    initializations,
+    inner_optimizers,
+    layers,
+    losses,
+    metrics,
+    models,
+    objectives,
+    tasks,
+)
 from warptf.architecture import DesignatedModel, designate, interleave
 from warptf.layers.task_layer import TaskLayer
 from warptf.layers.warp_layer import WarpLayer
@@ -25,10 +35,12 @@ __all__ = [
     "WarpLeap",
     "WarpMAML",
     "designate",
+    "diagnostics",
     "initializations",
     "inner_optimizers",
     "interleave",
     "layers",
+    "losses",
     "metrics",
     "models",
     "objectives",
