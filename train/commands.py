@@ -15,6 +15,7 @@ from warptf.tasks import prepare_omniglot
 from . import compare as comparison
 from .experiments import DEFAULT_EXPERIMENT, EXPERIMENTS
 from .run_directory import RunDirectory
+from .run_options import flag
 
 RunDir = Annotated[Path, tyro.conf.arg(name="RUN_DIR")]
 
@@ -48,6 +49,8 @@ def evaluate(
     run_dir: tyro.conf.Positional[RunDir],
     data_dir: Path | None = None,
     images: Path | None = None,
+    evaluation_queries: int | None = None,
+    test_tasks: int | None = None,
     debug: bool = False,
 ) -> None:
     """Scores the learner of a finished run on its held-out tasks again.
@@ -56,14 +59,24 @@ def evaluate(
         run_dir: The run directory.
         data_dir: The folder that holds prepared data sets; by default that of the run.
         images: The folder of the images, where the run had one; by default that of the run.
+        evaluation_queries: Examples to score on, of each class for images; by default those of
+            the run.
+        test_tasks: Number of test tasks; by default that of the run.
         debug: Show the traceback of an error instead of one line.
     """
     run, experiment, config = _finished(run_dir)
-    moved = {"data_dir": data_dir, "images": images}
-    given = {name: path for name, path in moved.items() if path is not None}
-    if "images" in given and getattr(config, "images", None) is None:
-        raise ValueError(f"--images {images}: the run read no folder of images; leave it out")
+    changes = {
+        "data_dir": data_dir,
+        "images": images,
+        "evaluation_queries": evaluation_queries,
+        "test_tasks": test_tasks,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name, value in given.items():
+        if name != "data_dir" and getattr(config, name, None) is None:
+            raise ValueError(f"{flag(name)} {value}: the run has none; leave it out")
     config = dataclasses.replace(config, **given)
+    config.validate()
     print(json.dumps(experiment.evaluate(config, _learner(run), run)))
 
 

@@ -13,12 +13,19 @@ from warptf import plotting
 from .run_directory import RunDirectory, write_text
 from .run_options import RunOptions, flag
 
-FIGURES = ("accuracy", "accuracy_undistorted", "macro_f1", "auc", "seconds")
+FIGURES = (
+    "accuracy",
+    "accuracy_undistorted",
+    "macro_f1",
+    "auc",
+    "loss",
+    "seconds",
+)
 _NOT_GROUPED = RunOptions.NOT_COMPARED | {"seed"}
 
 
 def compare(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Returns one row per method and configuration, best accuracy first.
+    """Returns one row per method and configuration, the best first.
 
     Args:
         paths: Run directories; those that differ in their seed alone share a row.
@@ -40,7 +47,7 @@ def compare(paths: Sequence[Path]) -> list[dict[str, Any]]:
         {"run": label, "seeds": len(results), **_means(results)}
         for label, results in zip(_labels(list(groups)), groups.values(), strict=True)
     ]
-    return sorted(rows, key=lambda row: -row["accuracy"])
+    return sorted(rows, key=_rank)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -80,15 +87,21 @@ def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def write_plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draws the accuracies as bars.
+    """Draws the accuracies as bars, or the losses of runs that have none.
 
     Args:
         rows: What `compare` returned.
         path: The image file.
+
+    Raises:
+        ValueError: If no figure is common to all runs.
     """
-    means = {row["run"]: row["accuracy"] for row in rows}
-    deviations = {row["run"]: row["accuracy_std"] for row in rows}
-    plotting.means_with_deviations(means, deviations, path)
+    common = [name for name in ("accuracy", "loss") if all(name in row for row in rows)]
+    if not common:
+        raise ValueError("--plot: the runs have no figure in common; draw experiments one by one")
+    means = {row["run"]: row[common[0]] for row in rows}
+    deviations = {row["run"]: row[common[0] + "_std"] for row in rows}
+    plotting.means_with_deviations(means, deviations, path, xlabel=common[0])
 
 
 def _means(results: list[dict[str, Any]]) -> dict[str, float]:
@@ -101,6 +114,10 @@ def _means(results: list[dict[str, Any]]) -> dict[str, float]:
         means[name] = float(values.mean())
         means[name + "_std"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     return means
+
+
+def _rank(row: dict[str, Any]) -> tuple[bool, float]:
+    return ("accuracy" not in row, -row["accuracy"] if "accuracy" in row else row["loss"])
 
 
 def _hashable(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Early stopping at the meta level, on accuracies that are measured now and then."""
+"""Early stopping at the meta level, on figures that are measured now and then."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 import keras
 import numpy as np
 
-MONITORED = "val_accuracy"
-
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
-    """Keras' early stopping on the validation accuracy, patience counted in evaluations.
+    """Keras' early stopping on a figure of validation tasks, patience counted in evaluations.
 
     Args:
-        patience: Evaluations without a new best accuracy after which training ends.
-        seen: The accuracies of evaluations before a run was continued.
+        patience: Evaluations without a new best figure after which training ends.
+        name: The figure: "accuracy", the more the better, or "loss", the less.
+        seen: Its values in evaluations before a run was continued.
     """
 
-    def __init__(self, patience: int, seen: Sequence[float] = ()) -> None:
-        super().__init__(monitor=MONITORED, mode="max", patience=patience)
+    def __init__(self, patience: int, name: str = "accuracy", seen: Sequence[float] = ()) -> None:
+        mode = "min" if name == "loss" else "max"
+        super().__init__(monitor=f"val_{name}", mode=mode, patience=patience)
         self._seen = list(seen)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -28,31 +28,33 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             logs: Not used.
         """
         super().on_train_begin(logs)
-        for epoch, accuracy in enumerate(self._seen):
-            self.on_epoch_end(epoch, {MONITORED: accuracy})
+        for epoch, value in enumerate(self._seen):
+            self.on_epoch_end(epoch, {self.monitor: value})
 
     def get_monitor_value(self, logs: dict[str, Any] | None) -> float | None:
-        """Returns the accuracy, or `None` after an epoch without an evaluation.
+        """Returns the figure, or `None` after an epoch without an evaluation.
 
         Args:
             logs: What the epoch gave, by name.
         """
         # Keras' own warns where there is none.
-        return (logs or {}).get(MONITORED)
+        return (logs or {}).get(self.monitor)
 
 
-def stops(accuracies: Sequence[float], patience: int) -> bool:
-    """Returns whether early stopping has ended a run with these accuracies.
+def stops(values: Sequence[float], patience: int, name: str = "accuracy") -> bool:
+    """Returns whether early stopping has ended a run with these figures.
 
     Args:
-        accuracies: Those of all evaluations in training, in order.
+        values: Those of all evaluations in training, in order.
         patience: Evaluations without a new best one that end it; 0 never does.
+        name: As for `EarlyStopping`.
 
     >>> stops([0.2, 0.4, 0.3, 0.4], patience=2)
     True
     >>> stops([0.2, 0.4, 0.3, 0.5], patience=2)
     False
     """
-    if not patience or not accuracies:
+    if not patience or not values:
         return False
-    return len(accuracies) - 1 - int(np.argmax(accuracies)) >= patience
+    best = np.argmin(values) if name == "loss" else np.argmax(values)
+    return len(values) - 1 - int(best) >= patience

@@ -26,6 +26,8 @@ class Experiment(abc.ABC):
     """Its configuration, a `RunOptions` with a constructor `from_preset`."""
     preset_fields: tuple[str, ...]
     """The fields that `from_preset` sets the defaults of others by."""
+    monitored = "accuracy"
+    """The figure on validation tasks that says which learner is the best: "accuracy" or "loss"."""
     reports_best = False
     """Whether the best learner on validation is reported where there is one, or the last."""
 
@@ -133,8 +135,8 @@ class Experiment(abc.ABC):
         step = int(learner.meta_step.value.numpy())
         run.truncate_metrics(step if resumed else -1)
         # The untrained learner is evaluated too, but patience begins with meta-training.
-        seen = [row["accuracy"] for row in run.evaluations() if row["step"] > 0]
-        if step < config.meta_steps and not stops(seen, config.patience):
+        seen = [row[self.monitored] for row in run.evaluations() if row["step"] > 0]
+        if step < config.meta_steps and not stops(seen, config.patience, self.monitored):
             learner.fit(
                 tasks.train_from(step),
                 steps_per_epoch=config.epoch_steps,
@@ -157,11 +159,12 @@ class Experiment(abc.ABC):
             config.evaluate_every,
             config.checkpoint_every,
             int(learner.meta_step.value.numpy()),
+            self.monitored,
             keep_best=self.reports_best,
         )
         callbacks: list[keras.callbacks.Callback] = [recorder]
         if config.patience:
-            callbacks.append(EarlyStopping(config.patience, seen))
+            callbacks.append(EarlyStopping(config.patience, self.monitored, seen))
         if config.tensorboard:
             logs = run.path / "tensorboard"
             callbacks.append(keras.callbacks.TensorBoard(log_dir=logs, write_graph=False))

@@ -1,10 +1,20 @@
 """The experiments that `warptf train` knows, by name."""
 
+from .continual_sine import ContinualSineExperiment
 from .experiment import Experiment
 from .few_shot import FewShotExperiment
 from .multi_shot import MultiShotExperiment
+from .sine import SineExperiment
+from .surfaces import SurfacesExperiment
 
 EXPERIMENTS: dict[str, Experiment] = {
-    experiment.name: experiment for experiment in (MultiShotExperiment(), FewShotExperiment())
+    experiment.name: experiment
+    for experiment in (
+        MultiShotExperiment(),
+        FewShotExperiment(),
+        SineExperiment(),
+        ContinualSineExperiment(),
+        SurfacesExperiment(),
+    )
 }
 DEFAULT_EXPERIMENT = MultiShotExperiment.name

@@ -5,8 +5,9 @@ import math
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+from .method_options import OUTER_STEPS, WARPED, MethodOptions
 from .multi_shot_config import Warp
-from .run_options import RunOptions, flag
+from .run_options import flag
 
 Preset = Literal["smoke", "laptop", "paper", "tiered-multi-shot"]
 Data = Literal["glyphs", "omniglot", "folder", "csv", "tiered", "tfds", "cifar-fs", "fc100"]
@@ -30,9 +31,6 @@ MetaLearner = Literal[
 ]
 Learner = Literal["four-block", "six-block", "resnet12"]
 
-WARPED = ("warp-maml", "warp-reptile", "warp-imaml", "warp-leap")
-IMPLICIT = ("imaml", "warp-imaml")
-PROXIMAL = (*IMPLICIT, "fo-b-maml")
 # Their learners are made for them, of four blocks.
 OWN_LEARNER = ("t-net", "mt-net", "cavia")
 CHARACTERS = ("glyphs", "omniglot")
@@ -42,7 +40,7 @@ NEEDS_SPLITS = ("csv", "tiered", "cifar-fs", "fc100")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FewShotConfig(RunOptions):
+class FewShotConfig(MethodOptions):
     """Few-shot classification: tasks of some classes, a few images of each to learn from.
 
     The defaults depend on `--preset`, `--data` and `--meta-learner`; those shown are the ones that
@@ -80,8 +78,6 @@ class FewShotConfig(RunOptions):
     """Network: four blocks of convolution, six (10-way 640-shot), or a ResNet-12."""
     warp: Warp | None = "conv3x3"
     """Architecture of the warp layers; None for the methods without."""
-    second_order: Literal["exact", "none", "finite_difference"] | None = "exact"
-    """Second-order term of the warp objective; None for the methods without warp layers."""
     batch_norm: Literal["support", "transductive"] = "support"
     """Statistics of batch norm where a task is scored: those that adaptation gathered on the
     support set, or those of the query batch, as in MAML's own experiments."""
@@ -109,43 +105,10 @@ class FewShotConfig(RunOptions):
     """Test tasks."""
     batch_size: int | None = None
     """Images in the mini-batch of an adaptation step; None for the whole support set."""
-    inner_steps: int = 5
-    """Adaptation steps of each task in meta-training."""
-    evaluation_steps: int = 5
-    """Adaptation steps of each validation and test task."""
-    inner_rate: float = 0.1
-    """Rate of the adaptation steps, or where learned rates start."""
-    inner_momentum: float = 0.0
-    """Momentum of the adaptation steps."""
-    outer_optimizer: Literal["adam", "sgd"] = "adam"
-    """Keras optimizer of the meta-steps; sgd has a momentum of --outer-momentum."""
-    outer_momentum: float = 0.0
-    """Momentum of the meta-steps, for --outer-optimizer sgd."""
-    meta_rate: float = 1e-3
-    """Rate of the meta-steps of the warp layers, and of all that is shared but not adapted."""
-    initialization_rate: float = 1e-3
-    """Rate of the meta-steps of the initialization."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """Rates of the meta-steps: constant, or falling to 0 by a cosine over all of them."""
-    clip_norm: float | None = None
-    """Norm to which the gradient of a meta-step is clipped, that of the initialization, that of
-    shared layers and that of learned rates each on its own."""
-    normalize_gradient: bool = False
-    """Divide each of these gradients by its norm."""
-    proximal_weight: float = 1.0
-    """Weight of the pull towards the initialization, for imaml, warp-imaml and fo-b-maml."""
-    conjugate_gradient_steps: int = 5
-    """Steps of conjugate gradient, for imaml and warp-imaml."""
-    system: Literal["exact", "damped"] = "exact"
-    """Linear system of imaml and warp-imaml: exact, or damped as in iMAML's authors' code."""
-    perturbation: float = 0.01
-    """Weight of the meta loss in the perturbed inner problem of fo-b-maml."""
-    symmetric: bool = False
-    """Perturb in both directions, for fo-b-maml."""
     context_size: int = 100
     """Numbers in the context that each task adapts, for cavia."""
 
-    NOT_COMPARED: ClassVar[frozenset[str]] = RunOptions.NOT_COMPARED | {"images", "splits"}
+    NOT_COMPARED: ClassVar[frozenset[str]] = MethodOptions.NOT_COMPARED | {"images", "splits"}
     """Folders may move; that they hold the same classes is checked by the classes."""
 
     def __post_init__(self) -> None:
@@ -181,7 +144,7 @@ class FewShotConfig(RunOptions):
         method = meta_learner or ("warp-leap" if tiered else "warp-maml")
         values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=method)
         values |= _PRESETS[preset] | _DATA.get(data, {}) | _PRESETS_ON_DATA.get((preset, data), {})
-        steps = _OUTER_STEPS.get(method, {})
+        steps = OUTER_STEPS.get(method, {})
         if overrides.get("outer_optimizer") in (None, steps.get("outer_optimizer")):
             values |= steps
         values |= _METHODS.get(method, {})
@@ -190,16 +153,6 @@ class FewShotConfig(RunOptions):
         if overrides.get("learner", values.get("learner", cls.learner)) != cls.learner:
             values |= dict(filters=None)
         return cls(**{**values, **overrides})
-
-    @property
-    def warped(self) -> bool:
-        """Whether the method has warp layers of a chosen architecture."""
-        return self.meta_learner in WARPED
-
-    @property
-    def reads_query_at_every_step(self) -> bool:
-        """Whether meta-training looks at the query set at each inner step, not only after all."""
-        return self.warped or self.meta_learner == "fo-b-maml"
 
     def validate(self) -> None:
         """Checks the fields, alone and together, before anything is written or trained.
@@ -214,17 +167,12 @@ class FewShotConfig(RunOptions):
         for name in ("image_size", "batch_size", "filters"):
             if getattr(self, name) is not None:
                 self._at_least(name, 1)
-        for name in _RATES:
-            self._finite_above_zero(name)
-        if self.clip_norm is not None:
-            self._finite_above_zero("clip_norm")
-        for name in ("inner_momentum", "outer_momentum"):
-            if not 0 <= getattr(self, name) < 1:
-                self._refuse(name, "give a number from 0 up to, but not including, 1")
         self._check_data()
         self._check_images()
         self._check_method()
-        self._check_unused()
+        self._only_for({"context_size": ("cavia",)})
+        if self.meta_learner == "none":
+            self._only_default("augment", "--meta-learner none has no meta-training")
 
     def _check_data(self) -> None:
         for name, needed, usage in (
@@ -258,26 +206,8 @@ class FewShotConfig(RunOptions):
         if len(self.fractions) != 3 or not all(0 < part < math.inf for part in self.fractions):
             self._refuse("fractions", "give three positive numbers")
 
-    def _check_unused(self) -> None:
-        for name, methods in _ONLY_FOR.items():
-            if self.meta_learner not in methods:
-                self._only_default(name, f"is for --meta-learner {' or '.join(methods)}")
-        if self.meta_learner == "none":
-            for name in ("patience", "augment", "clip_norm", "normalize_gradient"):
-                self._only_default(name, "--meta-learner none has no meta-training")
-
-    def _only_default(self, name: str, reason: str) -> None:
-        if getattr(self, name) != getattr(FewShotConfig, name):
-            self._refuse(name, f"{reason}; leave it out")
-
     def _check_method(self) -> None:
-        for name in ("warp", "second_order"):
-            value = getattr(self, name)
-            if self.warped and value is None:
-                self._refuse(name, f"--meta-learner {self.meta_learner} needs one")
-            if not self.warped and value is not None:
-                remedy = f"leave it out, or use --meta-learner {' or '.join(WARPED)}"
-                self._refuse(name, f"--meta-learner {self.meta_learner} has none; {remedy}")
+        self._check_warp("warp", "second_order")
         if self.meta_learner in OWN_LEARNER and self.learner != "four-block":
             remedy = "has a learner of its own; give --learner four-block"
             self._refuse("learner", f"--meta-learner {self.meta_learner} {remedy}")
@@ -286,15 +216,8 @@ class FewShotConfig(RunOptions):
             self._refuse("filters", f"{remedy} for --learner {self.learner}")
         if self.meta_learner in OWN_LEARNER or self.learner != "four-block":
             self._only_default("downsampling", "is for --learner four-block of other methods")
-        if self.meta_learner == "none" and self.meta_steps:
-            self._refuse("meta_steps", "--meta-learner none has no meta-training; leave it out")
         if self.inner_momentum and self.meta_learner == "mt-net":
             self._refuse("inner_momentum", "--meta-learner mt-net masks plain steps; give 0")
-        if self.outer_momentum and self.outer_optimizer != "sgd":
-            self._refuse("outer_momentum", "give --outer-optimizer sgd with it, or 0")
-        if self.clip_norm is not None and self.normalize_gradient:
-            remedy = "--normalize-gradient divides by it; give --clip-norm None"
-            self._refuse("clip_norm", remedy)
 
 
 _COUNTS = (
@@ -305,20 +228,8 @@ _COUNTS = (
     "tasks",
     "validation_tasks",
     "test_tasks",
-    "inner_steps",
-    "evaluation_steps",
-    "conjugate_gradient_steps",
     "context_size",
 )
-_RATES = ("inner_rate", "meta_rate", "initialization_rate", "proximal_weight", "perturbation")
-_ONLY_FOR: dict[str, tuple[str, ...]] = {
-    "proximal_weight": PROXIMAL,
-    "conjugate_gradient_steps": IMPLICIT,
-    "system": IMPLICIT,
-    "perturbation": ("fo-b-maml",),
-    "symmetric": ("fo-b-maml",),
-    "context_size": ("cavia",),
-}
 _MEANING = {
     ("folder", "images"): ", a folder with a folder of images for each class",
     ("csv", "images"): ", the folder of the images that the lists name",
@@ -388,14 +299,6 @@ _PAPER_CHARACTERS: dict[str, Any] = dict(
 )
 _PRESETS_ON_DATA: dict[tuple[str, str], dict[str, Any]] = {
     ("paper", data): _PAPER_CHARACTERS for data in CHARACTERS
-}
-_OUTER_STEPS: dict[str, dict[str, Any]] = {
-    # Steps from the initialization towards the adapted parameters, shorter and shorter.
-    "reptile": dict(outer_optimizer="sgd", initialization_rate=1.0, schedule="cosine"),
-    # Its gradient's smoothness grows with its norm.
-    "fo-b-maml": dict(
-        outer_optimizer="sgd", outer_momentum=0.9, initialization_rate=0.1, clip_norm=1.0
-    ),
 }
 _METHODS: dict[str, dict[str, Any]] = {
     "cavia": dict(inner_rate=1.0),

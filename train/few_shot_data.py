@@ -6,6 +6,7 @@ from typing import Any
 from warptf import tasks
 from warptf.tasks import ClassSplit, ImageBank
 
+from .character_data import character_images
 from .few_shot_config import CHARACTERS, FewShotConfig
 
 
@@ -36,11 +37,8 @@ def read_data(config: FewShotConfig) -> tuple[ImageBank, ClassSplit]:
     elif config.data == "tfds":
         name = str(config.tfds_name)
         bank = tasks.tfds_bank(name, config.data_dir, image_size=size, progress=_report)
-    elif config.data == "omniglot":
-        bank = tasks.omniglot_characters(config.data_dir)
     else:
-        # Turned, some glyphs look like themselves and would be the same class twice.
-        bank = tasks.character_classes(tasks.glyph_bank(config.data_dir), rotations=False)
+        bank = character_images(config.data, config.data_dir)
     return bank, _split(config, bank)
 
 

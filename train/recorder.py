@@ -23,7 +23,8 @@ class Recorder(keras.callbacks.Callback):
         evaluate_every: Epochs between two evaluations; 0 for none.
         checkpoint_every: Epochs between two checkpoints; 0 for none.
         step: Meta-steps done before training starts.
-        keep_best: Whether to keep the learner with the best accuracy on validation.
+        monitored: "accuracy" or "loss": what the best learner on validation is the best in.
+        keep_best: Whether to keep it.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Recorder(keras.callbacks.Callback):
         evaluate_every: int,
         checkpoint_every: int,
         step: int = 0,
+        monitored: str = "accuracy",
         keep_best: bool = False,
     ) -> None:
         super().__init__()
@@ -41,6 +43,7 @@ class Recorder(keras.callbacks.Callback):
         self._evaluate_every = evaluate_every
         self._checkpoint_every = checkpoint_every
         self._first_step = step
+        self._monitored = monitored
         self._keep_best = keep_best
         self._epoch_started = 0.0
 
@@ -91,12 +94,15 @@ class Recorder(keras.callbacks.Callback):
         if figures is None:
             return {}
         seconds = round(time.monotonic() - started, 3)
-        if self._keep_best and self._is_best(figures["accuracy"]):
+        if self._keep_best and self._is_best(figures[self._monitored]):
             self._run.save_learner(self.model, self._run.best)
         row = {"kind": "evaluation", "step": step, "seconds": seconds, **figures}
         self._run.append_metrics(row)
         numbers = {name: value for name, value in figures.items() if isinstance(value, float)}
         return {f"val_{name}": value for name, value in numbers.items()}
 
-    def _is_best(self, accuracy: float) -> bool:
-        return all(accuracy > row["accuracy"] for row in self._run.evaluations())
+    def _is_best(self, value: float) -> bool:
+        earlier = [row[self._monitored] for row in self._run.evaluations()]
+        if self._monitored == "loss":
+            return all(value < other for other in earlier)
+        return all(value > other for other in earlier)

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 
 def learning_curves(curves: Mapping[int, Sequence[float]], path: str | os.PathLike[str]) -> None:
     """Draws the training accuracy over adaptation steps, one line per stage of meta-training.
@@ -93,6 +96,79 @@ def lines(
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_ylim(bottom=0)
     axes.legend()
+    _write(figure, path)
+
+
+def bands(
+    values: Mapping[str, ArrayLike],
+    path: str | os.PathLike[str],
+    *,
+    xlabel: str,
+    ylabel: str,
+    marks: Sequence[float] = (),
+) -> None:
+    """Draws the mean of each group over steps, with the band between its quartiles.
+
+    Args:
+        values: For each group `[N, K]`, one row for each of `N` tasks, at steps 0 to `K` - 1.
+        path: The image file to write; its suffix gives the format.
+        xlabel: What the steps are.
+        ylabel: What was measured.
+        marks: Steps at which to draw a vertical line.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "bands.png"
+    >>> bands({"maml": [[3.0, 1.0], [2.0, 0.5]]}, path, xlabel="step", ylabel="loss")
+    >>> path.exists()
+    True
+    """
+    figure, axes = _figure()
+    for name, group in values.items():
+        rows = np.asarray(group)
+        steps = np.arange(rows.shape[1])
+        (line,) = axes.plot(steps, rows.mean(0), label=name)
+        low, high = np.quantile(rows, (0.25, 0.75), axis=0)
+        axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    for mark in marks:
+        axes.axvline(mark, color="gray", linewidth=0.5)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_ylim(bottom=0)
+    axes.legend(fontsize="small")
+    _write(figure, path)
+
+
+def fitted_curves(
+    x: ArrayLike, truth: ArrayLike, fitted: ArrayLike, path: str | os.PathLike[str]
+) -> None:
+    """Draws curves as they were fitted after each of several stages, against the truth.
+
+    Args:
+        x: `[P]`, the points.
+        truth: `[N, P]`, the values of `N` curves there.
+        fitted: `[N, S, P]`, what is predicted before any stage and after each of `S` - 1 of them.
+        path: The image file to write; its suffix gives the format.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "fits.png"
+    >>> fitted_curves([0.0, 1.0], [[2.0, 3.0]], [[[0.0, 0.0], [2.0, 2.5]]], path)
+    >>> path.exists()
+    True
+    """
+    from matplotlib.figure import Figure
+
+    stages = np.asarray(fitted)
+    rows, columns = stages.shape[:2]
+    figure = Figure(figsize=(2.2 * columns, 2.0 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False)
+    for curve, (target, predictions) in enumerate(zip(np.asarray(truth), stages, strict=True)):
+        for stage, prediction in enumerate(predictions):
+            axes = grid[curve, stage]
+            axes.plot(x, target, color="gray", linestyle="--", label="truth")
+            axes.plot(x, prediction, label="fitted")
+            axes.grid(alpha=0.3)
+            if curve == 0:
+                axes.set_title(f"after {stage}" if stage else "at the start", fontsize="small")
+    grid[0, 0].legend(fontsize="x-small")
     _write(figure, path)
 
 

@@ -86,6 +86,19 @@ def test_evaluate_repeats_the_figures(finished: Path, capsys: pytest.CaptureFixt
     check_evaluation(finished, capsys)
 
 
+def test_evaluate_may_score_on_other_tasks(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = ["--evaluation-queries", "1", "--test-tasks", "3"]
+    assert main(["evaluate", str(finished), *other]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (result["test_tasks"], result["evaluation_queries"]) == (3, 1)
+    assert main(["evaluate", str(finished), "--test-tasks", "0"]) == 1
+    assert "--test-tasks 0: give at least 1" in capsys.readouterr().err
+    assert main(["evaluate", str(finished), "--images", "i"]) == 1
+    assert "--images i: the run has none; leave it out" in capsys.readouterr().err
+
+
 def test_export_adapts_and_predicts(finished: Path, tmp_path: Path) -> None:
     assert main(["export", str(finished), str(tmp_path / "served")]) == 0
     served = tf.saved_model.load(tmp_path / "served")

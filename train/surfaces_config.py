@@ -1,0 +1,79 @@
+"""The configuration of the surface experiment: fields, presets, checks."""
+
+import dataclasses
+from typing import Any, Literal, Self
+
+from .run_options import Preset, RunOptions
+
+Data = Literal["surfaces"]
+MetaLearner = Literal["warp"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SurfacesConfig(RunOptions):
+    """Two-dimensional loss surfaces: descend in a warped space, and look at it.
+
+    The defaults depend on `--preset`; those shown are the ones that the flags given so far lead to.
+    """
+
+    preset: Preset = "laptop"
+    """Size of the run: smoke ends within a minute, laptop within fifteen on two cores, paper is
+    the published setting of 100 meta-steps. It sets the defaults below; a flag given here overrides
+    them."""
+    data: Data = "surfaces"
+    """The tasks: random surfaces of one family, each with random starting points."""
+    meta_learner: MetaLearner = "warp"
+    """Method; it is compared with plain gradient descent from the same points."""
+    second_order: Literal["exact", "none", "finite_difference"] = "exact"
+    """Second-order term of the warp objective."""
+    warp_units: int = 30
+    """Hidden tanh units of the warp, a network of two layers."""
+    starts: int = 10
+    """Starting points on each surface, the tasks of a meta-batch."""
+    test_surfaces: int = 200
+    """Validation surfaces, and test surfaces."""
+    inner_steps: int = 100
+    """Adaptation steps."""
+    inner_rate: float = 0.1
+    """Rate of the adaptation steps, and of plain gradient descent."""
+    meta_rate: float = 0.001
+    """Rate of Adam, for the warp."""
+    execution_steps: int = 1
+    """Meta-steps inside one compiled call."""
+
+    @classmethod
+    def from_preset(cls, preset: Preset = "laptop", **overrides: Any) -> Self:
+        """Returns the configuration of a preset.
+
+        Args:
+            preset: Size of the run.
+            **overrides: Fields that differ from the preset.
+
+        >>> SurfacesConfig.from_preset("paper").meta_steps
+        100
+        """
+        return cls(**{**dict(preset=preset), **_PRESETS[preset], **overrides})
+
+    def validate(self) -> None:
+        """Checks the fields before anything is written or trained.
+
+        Raises:
+            ValueError: For the first bad field, naming its flag, its value and the remedy.
+        """
+        super().validate()
+        for name in ("warp_units", "starts", "test_surfaces", "inner_steps", "execution_steps"):
+            self._at_least(name, 1)
+        for name in ("inner_rate", "meta_rate"):
+            self._finite_above_zero(name)
+        if self.epoch_steps % self.execution_steps:
+            remedy = f"give a divisor of --epoch-steps {self.epoch_steps}"
+            self._refuse("execution_steps", remedy)
+
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": dict(
+        starts=2, test_surfaces=3, inner_steps=5, meta_steps=4, epoch_steps=2, evaluate_every=1
+    ),
+    "laptop": dict(meta_steps=2000, epoch_steps=100, evaluate_every=2, execution_steps=10),
+    "paper": dict(meta_steps=100, epoch_steps=20, evaluate_every=1),
+}
