@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from .method_options import OUTER_STEPS, WARPED, MethodOptions
+from .method_options import WARPED, MethodOptions, outer_step_defaults
 from .multi_shot_config import Warp
 from .run_options import flag
 
@@ -144,9 +144,7 @@ class FewShotConfig(MethodOptions):
         method = meta_learner or ("warp-leap" if tiered else "warp-maml")
         values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=method)
         values |= _PRESETS[preset] | _DATA.get(data, {}) | _PRESETS_ON_DATA.get((preset, data), {})
-        steps = OUTER_STEPS.get(method, {})
-        if overrides.get("outer_optimizer") in (None, steps.get("outer_optimizer")):
-            values |= steps
+        values |= outer_step_defaults(method, overrides.get("outer_optimizer"))
         values |= _METHODS.get(method, {})
         if method not in WARPED:
             values |= dict(warp=None, second_order=None)

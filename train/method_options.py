@@ -9,7 +9,7 @@ WARPED = ("warp-maml", "warp-reptile", "warp-imaml", "warp-leap")
 IMPLICIT = ("imaml", "warp-imaml")
 PROXIMAL = (*IMPLICIT, "fo-b-maml")
 
-OUTER_STEPS: dict[str, dict[str, Any]] = {
+_OUTER_STEPS: dict[str, dict[str, Any]] = {
     # Steps from the initialization towards the adapted parameters, shorter and shorter.
     "reptile": dict(outer_optimizer="sgd", initialization_rate=1.0, schedule="cosine"),
     # Its gradient's smoothness grows with its norm.
@@ -18,6 +18,23 @@ OUTER_STEPS: dict[str, dict[str, Any]] = {
     ),
 }
 """Defaults of the methods whose outer steps are not Adam's."""
+
+
+def outer_step_defaults(meta_learner: str, outer_optimizer: str | None) -> dict[str, Any]:
+    """Returns the defaults of a method's outer steps, where they differ from those of others.
+
+    Args:
+        meta_learner: The method.
+        outer_optimizer: The optimizer that was asked for; another than the method's own one
+            comes without its rates.
+
+    >>> outer_step_defaults("reptile", "adam")
+    {}
+    """
+    own = _OUTER_STEPS.get(meta_learner, {})
+    return own if outer_optimizer in (None, own.get("outer_optimizer")) else {}
+
+
 _RATES = ("inner_rate", "meta_rate", "initialization_rate", "proximal_weight", "perturbation")
 _COUNTS = ("inner_steps", "evaluation_steps", "conjugate_gradient_steps")
 _ONLY_FOR: dict[str, tuple[str, ...]] = {

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Literal, Self
 
-from .method_options import OUTER_STEPS, WARPED, MethodOptions
+from .method_options import WARPED, MethodOptions, outer_step_defaults
 from .run_options import Preset
 
 Data = Literal["sine"]
@@ -74,9 +74,7 @@ class SineConfig(MethodOptions):
         """
         values: dict[str, Any] = dict(preset=preset, meta_learner=meta_learner)
         values |= _PRESETS[preset]
-        steps = OUTER_STEPS.get(meta_learner, {})
-        if overrides.get("outer_optimizer") in (None, steps.get("outer_optimizer")):
-            values |= steps
+        values |= outer_step_defaults(meta_learner, overrides.get("outer_optimizer"))
         if meta_learner not in WARPED:
             values |= dict(warp_units=None, second_order=None)
         if meta_learner == "none":

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from warptf.tasks.class_images import ClassImages, classes_of, smallest
 from warptf.tasks.class_split import ClassSplit
-from warptf.tasks.continual_tasks import SPLITS, ContinualTasks, SubTask
+from warptf.tasks.continual_tasks import ContinualTasks, SubTask
+from warptf.tasks.drawn_tasks import SPLITS
 from warptf.tasks.image_bank import ImageBank
 from warptf.tasks.mini_batches import as_floats, checked_count
 from warptf.tasks.wording import some_of

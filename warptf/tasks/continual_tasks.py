@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 import tensorflow as tf
 
-from warptf.tasks.drawn_tasks import SPLITS, describe_draws
+from warptf.tasks.drawn_tasks import SPLITS, DrawnTasks
 from warptf.tasks.mini_batches import checked_count
 from warptf.tasks.task import Task
 
@@ -32,7 +32,7 @@ class SubTask(NamedTuple):
     held_out: bool
 
 
-class ContinualTasks(abc.ABC):
+class ContinualTasks(DrawnTasks):
     r"""Tasks made of $T$ sub-tasks, each of which is seen for $n$ steps and then no more.
 
     Subclasses say in `draw` what a sub-task's examples are; that is all it takes to make a
@@ -159,21 +159,6 @@ class ContinualTasks(abc.ABC):
         """The number $K$ of steps on all sub-tasks."""
         return self.sub_tasks * self.steps
 
-    @property
-    def train(self) -> tf.data.Dataset:
-        """Meta-training batches without end, from meta-step 0."""
-        return self.train_from(0)
-
-    @property
-    def validation(self) -> tf.data.Dataset:
-        """Always the same `evaluation_tasks` tasks, none of which is met in training."""
-        return self._evaluation("validation")
-
-    @property
-    def test(self) -> tf.data.Dataset:
-        """Always the same `evaluation_tasks` other tasks."""
-        return self._evaluation("test")
-
     def train_from(self, step: int) -> tf.data.Dataset:
         """Meta-training batches without end; batch `i` depends on the seed and `step + i` only.
 
@@ -193,6 +178,10 @@ class ContinualTasks(abc.ABC):
         weights = np.repeat(self.sub_tasks * self.meta_weights(), self.queries, axis=1)
         x, y = self._every_step("train", key, _QUERY, self.queries)
         return Task(self._support("train", key), (x, y, tf.constant(weights)))
+
+    @property
+    def _count(self) -> int:
+        return self.evaluation_tasks
 
     def _evaluation(self, split: str) -> tf.data.Dataset:
         def task(index: tf.Tensor) -> Task:
@@ -259,16 +248,3 @@ class ContinualTasks(abc.ABC):
     def _task_seed(self, key: tf.Tensor) -> tf.Tensor:
         """The seed of what the sub-tasks of a task have in common."""
         return tf.random.experimental.stateless_split(key, 2)[0]
-
-    def _key(self, split: str, index: tf.Tensor) -> tf.Tensor:
-        """The seed of one task."""
-        seed = tf.constant([self.seed, SPLITS.index(split)], tf.int64)
-        return tf.random.experimental.stateless_fold_in(seed, index)
-
-    def describe(self) -> dict[str, list[str]]:
-        """Tells what the tasks of each split are.
-
-        Returns:
-            For "train", "validation" and "test", a line on them.
-        """
-        return describe_draws(self.seed, self.evaluation_tasks)

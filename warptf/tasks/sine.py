@@ -3,12 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
-from warptf.tasks.drawn_tasks import SPLITS, describe_draws
+from warptf.tasks.drawn_tasks import DrawnTasks
 from warptf.tasks.mini_batches import checked_count
 from warptf.tasks.task import Task
 
 
-class Sine:
+class Sine(DrawnTasks):
     r"""Sines to be learned from a few points: $y = a \sin(x - b)$.
 
     Amplitude $a \sim U[0.1, 5]$, phase $b \sim U[0, \pi]$, points $x \sim U[-5, 5]$. Support and
@@ -50,21 +50,6 @@ class Sine:
         self.evaluation_tasks = checked_count("evaluation_tasks", evaluation_tasks)
         self.seed = checked_count("seed", seed, least=0)
 
-    @property
-    def train(self) -> tf.data.Dataset:
-        """Meta-training batches without end, from meta-step 0."""
-        return self.train_from(0)
-
-    @property
-    def validation(self) -> tf.data.Dataset:
-        """Always the same `evaluation_tasks` tasks, none of which is met in training."""
-        return self._evaluation("validation")
-
-    @property
-    def test(self) -> tf.data.Dataset:
-        """Always the same `evaluation_tasks` other tasks."""
-        return self._evaluation("test")
-
     def train_from(self, step: int) -> tf.data.Dataset:
         """Meta-training batches without end; batch `i` depends on the seed and `step + i` only.
 
@@ -81,13 +66,9 @@ class Sine:
 
         return tf.data.Dataset.counter(start).map(batch).prefetch(1)
 
-    def describe(self) -> dict[str, list[str]]:
-        """Tells what the tasks of each split are.
-
-        Returns:
-            For "train", "validation" and "test", a line on them.
-        """
-        return describe_draws(self.seed, self.evaluation_tasks)
+    @property
+    def _count(self) -> int:
+        return self.evaluation_tasks
 
     def _evaluation(self, split: str) -> tf.data.Dataset:
         number = np.arange(self.evaluation_tasks, dtype="int32")
@@ -95,10 +76,7 @@ class Sine:
         return tf.data.Dataset.from_tensors(task._replace(task_id=tf.constant(number)))
 
     def _batch(self, split: str, index: tf.Tensor, tasks: int, queries: int) -> Task:
-        seed = tf.constant([self.seed, SPLITS.index(split)], tf.int64)
-        keys = tf.random.experimental.stateless_split(
-            tf.random.experimental.stateless_fold_in(seed, index), 3
-        )
+        keys = tf.random.experimental.stateless_split(self._key(split, index), 3)
         amplitude = tf.random.stateless_uniform([tasks, 1, 1], keys[0], 0.1, 5.0)
         phase = tf.random.stateless_uniform([tasks, 1, 1], keys[1], 0.0, np.pi)
         x = tf.random.stateless_uniform([tasks, self.shots + queries, 1], keys[2], -5.0, 5.0)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from warptf.tasks.drawn_tasks import SPLITS, describe_draws
+from warptf.tasks.drawn_tasks import DrawnTasks
 from warptf.tasks.mini_batches import checked_count
 from warptf.tasks.task import Task
 
@@ -23,7 +23,7 @@ class _Range(NamedTuple):
 _SHARES = {"train": _Range(0.0, 0.8), "validation": _Range(0.8, 0.9), "test": _Range(0.9, 1.0)}
 
 
-class Surfaces:
+class Surfaces(DrawnTasks):
     r"""Random surfaces of a family, to be descended from random starting points.
 
     A surface has parameters $s \in \{1..10\}$, $a_i \in \{-1, 0, 1\}$ and $b_i \in \{-5..5\}$, all
@@ -56,21 +56,6 @@ class Surfaces:
         self.evaluation_surfaces = checked_count("evaluation_surfaces", evaluation_surfaces)
         self.seed = checked_count("seed", seed, least=0)
 
-    @property
-    def train(self) -> tf.data.Dataset:
-        """Meta-training batches without end, from meta-step 0."""
-        return self.train_from(0)
-
-    @property
-    def validation(self) -> tf.data.Dataset:
-        """Always the same surfaces and starts, one surface in a batch."""
-        return self._evaluation("validation")
-
-    @property
-    def test(self) -> tf.data.Dataset:
-        """Always the same other surfaces and starts."""
-        return self._evaluation("test")
-
     def train_from(self, step: int) -> tf.data.Dataset:
         """Meta-training batches without end; batch `i` depends on the seed and `step + i` only.
 
@@ -84,13 +69,9 @@ class Surfaces:
         counter = tf.data.Dataset.counter(start)
         return counter.map(lambda index: self._task("train", index)).prefetch(1)
 
-    def describe(self) -> dict[str, list[str]]:
-        """Tells what the tasks of each split are.
-
-        Returns:
-            For "train", "validation" and "test", a line on them.
-        """
-        return describe_draws(self.seed, self.evaluation_surfaces * self.starts)
+    @property
+    def _count(self) -> int:
+        return self.evaluation_surfaces * self.starts
 
     def _evaluation(self, split: str) -> tf.data.Dataset:
         def task(index: tf.Tensor) -> Task:
@@ -100,10 +81,7 @@ class Surfaces:
         return tf.data.Dataset.range(self.evaluation_surfaces).map(task).prefetch(1)
 
     def _task(self, split: str, index: tf.Tensor) -> Task:
-        seed = tf.constant([self.seed, SPLITS.index(split)], tf.int64)
-        keys = tf.random.experimental.stateless_split(
-            tf.random.experimental.stateless_fold_in(seed, index), 2
-        )
+        keys = tf.random.experimental.stateless_split(self._key(split, index), 2)
         x = tf.random.stateless_uniform([self.starts, 1, 2], keys[0], -START, START)
         y = tf.tile(self._parameters(split, keys[1])[None, None], [self.starts, 1, 1])
         return Task((x, y), (x, y))
