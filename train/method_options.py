@@ -18,6 +18,15 @@ _OUTER_STEPS: dict[str, dict[str, Any]] = {
     ),
 }
 """Defaults of the methods whose outer steps are not Adam's."""
+_RATES = ("inner_rate", "meta_rate", "initialization_rate", "proximal_weight", "perturbation")
+_COUNTS = ("inner_steps", "evaluation_steps", "conjugate_gradient_steps")
+_ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "proximal_weight": PROXIMAL,
+    "conjugate_gradient_steps": IMPLICIT,
+    "system": IMPLICIT,
+    "perturbation": ("fo-b-maml",),
+    "symmetric": ("fo-b-maml",),
+}
 
 
 def outer_step_defaults(meta_learner: str, outer_optimizer: str | None) -> dict[str, Any]:
@@ -33,17 +42,6 @@ def outer_step_defaults(meta_learner: str, outer_optimizer: str | None) -> dict[
     """
     own = _OUTER_STEPS.get(meta_learner, {})
     return own if outer_optimizer in (None, own.get("outer_optimizer")) else {}
-
-
-_RATES = ("inner_rate", "meta_rate", "initialization_rate", "proximal_weight", "perturbation")
-_COUNTS = ("inner_steps", "evaluation_steps", "conjugate_gradient_steps")
-_ONLY_FOR: dict[str, tuple[str, ...]] = {
-    "proximal_weight": PROXIMAL,
-    "conjugate_gradient_steps": IMPLICIT,
-    "system": IMPLICIT,
-    "perturbation": ("fo-b-maml",),
-    "symmetric": ("fo-b-maml",),
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
