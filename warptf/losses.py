@@ -14,8 +14,8 @@ class HalfSquaredError(keras.losses.Loss):
         name: Name of the loss.
         **kwargs: Further arguments of `keras.losses.Loss`.
 
-    >>> import warptf
-    >>> float(warptf.losses.HalfSquaredError()([[1.0]], [[3.0]]))
+    >>> import numpy as np, warptf
+    >>> float(warptf.losses.HalfSquaredError()(np.array([[1.0]]), np.array([[3.0]])))
     2.0
 
     Reference:
@@ -50,9 +50,9 @@ class SurfaceValue(keras.losses.Loss):
         y_true: the parameters $(s, a_1, a_2, a_3, b_1, b_2, b_3)$, `[B, 7]`.
         y_pred: the points, `[B, 2]`.
 
-    >>> import warptf
-    >>> flat_but_for_a_pit = [[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0]]
-    >>> float(warptf.losses.SurfaceValue()(flat_but_for_a_pit, [[0.0, 0.0]]))
+    >>> import numpy as np, warptf
+    >>> flat_but_for_a_pit = np.array([[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0]])
+    >>> float(warptf.losses.SurfaceValue()(flat_but_for_a_pit, np.zeros((1, 2))))
     -2.0
 
     Reference:

@@ -30,8 +30,8 @@ def surface_learner(warp_units: int | None = 30, seed: int = 0) -> keras.Model:
     Example:
         >>> import warptf
         >>> parts = warptf.partition(warptf.models.surface_learner())
-        >>> [v.shape for v in parts.task_variables], len(parts.warp_variables)
-        ([(2,)], 4)
+        >>> len(parts.task_variables), len(parts.warp_variables)
+        (1, 4)
 
     Reference:
         Flennerhag et al., Meta-Learning with Warped Gradient Descent, arXiv 1909.00025, appendix D.
