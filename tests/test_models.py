@@ -144,7 +144,7 @@ def test_strided_few_shot_learner_is_that_of_maml_on_omniglot() -> None:
     weights = 9 * 64 + 3 * 9 * 64 * 64 + 4 * 64 + 4 * 2 * 64 + 64 * 5 + 5
     assert count(partition(model).task_variables) == weights
     head = keras.Model(
-        model.inputs, [model.get_layer("relu_3").output, model.get_layer("mean").output]
+        model.input, [model.get_layer("relu_3").output, model.get_layer("mean").output]
     )
     maps, means = head(images(model))
     np.testing.assert_allclose(means, np.mean(maps, axis=(1, 2)), rtol=1e-6)
