@@ -7,13 +7,14 @@ import warptf
 from benchmarks import few_shot_data
 
 
-def use_threads(count: int) -> None:
+def use_threads(count: int, within: int | None = None) -> None:
     """Sets the threads within an operation, and the operations at a time; before any is run.
 
     Args:
         count: how many; 0 is TensorFlow's own choice, all cores.
+        within: how many within an operation, where that is another number.
     """
-    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_intra_op_parallelism_threads(count if within is None else within)
     tf.config.threading.set_inter_op_parallelism_threads(count)
 
 

@@ -42,12 +42,13 @@ HEADER = (
 Order = Literal["first", "second"]
 Implementation = Literal[
     "warptf",
+    "warptf, a thread a task",
     "PyTorch, loop",
     "PyTorch, vmap",
     "PyTorch, loop, threads sleep",
     "PyTorch, vmap, threads sleep",
 ]
-WARPTF: Implementation = "warptf"
+WARPTF: tuple[Implementation, ...] = ("warptf", "warptf, a thread a task")
 
 
 class Form(NamedTuple):
@@ -103,9 +104,11 @@ class Options:
     """Images of each class in the query set."""
     orders: tuple[Order, ...] = ("second", "first")
     """Whether to differentiate the inner steps."""
-    implementations: tuple[Implementation, ...] = (WARPTF, *FORMS)
-    """What to time: warptf, and PyTorch with the tasks one by one and all at once, each with its
-    threads spinning and sleeping. Leave out those that spin where other processes run."""
+    implementations: tuple[Implementation, ...] = (*WARPTF, *FORMS)
+    """What to time: warptf, its threads as TensorFlow sets them or one for each task that is
+    learned at a time (`tf.config.threading.set_intra_op_parallelism_threads(1)`), and PyTorch with
+    the tasks one by one and all at once, each with its threads spinning and sleeping. Leave out
+    those that spin where other processes run."""
     threads: int = 0
     """Threads of each process; 0 for all cores."""
     rounds: int = 7
@@ -169,7 +172,7 @@ def _measure(options: Options) -> dict[Key, list[Seconds]]:
     with contextlib.ExitStack() as stack:
         workers = {}
         for key in keys:
-            prepare = prepare_warptf if key[1] == WARPTF else prepare_torch
+            prepare = prepare_warptf if key[1] in WARPTF else prepare_torch
             workers[key] = stack.enter_context(Worker(prepare, options, *key))
             # Compiles.
             workers[key]()
@@ -191,7 +194,9 @@ def prepare_warptf(
 
     from benchmarks import few_shot, problem
 
-    few_shot.use_threads(options.threads)
+    few_shot.use_threads(
+        options.threads, within=options.threads if implementation == "warptf" else 1
+    )
     meta = _meta_learner(options, order, keras.optimizers.Adam(few_shot_data.OUTER_RATE))
     data = few_shot.meta_batch(options.tasks, options.queries).repeat()
     step = problem.meta_step(meta, data)
