@@ -44,7 +44,20 @@ class SurfacesExperiment(Experiment):
 
     def build_learner(self, config: SurfacesConfig, tasks: Surfaces) -> Any:
         """Returns the compiled meta-learner."""
-        return _learner(config, config.warp_units, objectives.WarpGrad(config.second_order))
+        learner = warptf.OnlineMetaLearner(
+            models.surface_learner(config.warp_units, config.seed),
+            inner_optimizers.SGD(config.inner_rate),
+            config.inner_steps,
+            objective=objectives.WarpGrad(config.second_order),
+            seed=config.seed,
+        )
+        learner.compile(
+            optimizer=keras.optimizers.Adam(config.meta_rate),
+            loss=losses.SurfaceValue(),
+            jit_compile=config.jit,
+            steps_per_execution=config.execution_steps,
+        )
+        return learner
 
     def score_validation(self, learner: Any, tasks: Surfaces) -> dict[str, Any]:
         """Returns the mean final loss of the warped learner and of plain descent."""
@@ -131,12 +144,13 @@ def _scores(learner: Any, data: tf.data.Dataset) -> dict[str, np.ndarray]:
     """
     theta_0 = np.concatenate([task.support[0].numpy()[:, 0] for task in data])
     surface = np.concatenate([task.support[1].numpy()[:, 0] for task in data])
-    warped = learner.predict_along(data)[:, :, 0]
     (delta,) = learner.trajectories(data)
+    theta = theta_0[:, None] + delta
+    warped = warp_of(learner)(theta)
     plain = _descend(learner, data)
     each = surface[:, None]
     return {
-        "theta": theta_0[:, None] + delta,
+        "theta": theta,
         "warped": warped,
         "plain": plain,
         "loss": surface_value(each, warped),
@@ -177,20 +191,3 @@ def _figures(scores: dict[str, np.ndarray]) -> dict[str, Any]:
         "better": float(np.mean(warped < plain)) if moved.any() else 0.0,
         "starts_compared": int(moved.sum()),
     }
-
-
-def _learner(config: Any, warp_units: int | None, objective: Any) -> Any:
-    learner = warptf.OnlineMetaLearner(
-        models.surface_learner(warp_units, config.seed),
-        inner_optimizers.SGD(config.inner_rate),
-        config.inner_steps,
-        objective=objective,
-        seed=config.seed,
-    )
-    learner.compile(
-        optimizer=keras.optimizers.Adam(config.meta_rate),
-        loss=losses.SurfaceValue(),
-        jit_compile=config.jit,
-        steps_per_execution=config.execution_steps,
-    )
-    return learner

@@ -44,11 +44,7 @@ class TaskScoring:
             ValueError: not compiled, wrong shapes, NaN or labels out of range in the first
                 meta-batch, or a data set without end.
         """
-        self._check_compiled("evaluate_tasks")
-        steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
-        self._prepare(data, steps, "evaluation", query_steps=False)
-        if is_endless(data):
-            raise ValueError("the evaluation data set has no end: pass data.take(n).")
+        steps = self._checked_steps("evaluate_tasks", data, steps)
         if self._score_function is None:
             self._score_function = tf.function(
                 lambda task, k: self._score_tasks(task, int(k), along=True), autograph=False
@@ -93,17 +89,23 @@ class TaskScoring:
         return self._along("parameters", data, steps)
 
     def _along(self: Any, what: str, data: tf.data.Dataset, steps: int | None) -> list[np.ndarray]:
-        self._check_compiled("predict_along")
-        steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
-        self._prepare(data, steps, "evaluation", query_steps=False)
-        if is_endless(data):
-            raise ValueError("the evaluation data set has no end: pass data.take(n).")
+        caller = {"predictions": "predict_along", "parameters": "trajectories"}[what]
+        steps = self._checked_steps(caller, data, steps)
         if self._along_function is None:
             self._along_function = tf.function(
                 lambda what, task, k: self._task_along(what, task, int(k)), autograph=False
             )
         parts = [self._along_function(what, as_task(batch), steps) for batch in data]
         return [np.concatenate([v.numpy() for v in values]) for values in zip(*parts, strict=True)]
+
+    def _checked_steps(self: Any, caller: str, data: tf.data.Dataset, steps: int | None) -> int:
+        """Returns how many inner steps to take, after checking that the tasks can be scored."""
+        self._check_compiled(caller)
+        steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
+        self._prepare(data, steps, "evaluation", query_steps=False)
+        if is_endless(data):
+            raise ValueError("the evaluation data set has no end: pass data.take(n).")
+        return steps
 
     def _task_along(self: Any, what: str, task: Task, steps: int) -> Tensors:
         """Returns what there is to see at each step, `[T, K + 1, ...]`."""

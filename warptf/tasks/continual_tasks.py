@@ -187,8 +187,7 @@ class ContinualTasks(DrawnTasks):
         def task(index: tf.Tensor) -> Task:
             key = self._key(split, index)
             count = self.evaluation_queries
-            drawn = [self._draw(split, key, _QUERY, i, count, held_out=True) for i in self.order]
-            x, y = (tf.concat(parts, 0) for parts in zip(*drawn, strict=True))
+            x, y = self._one_after_another(split, key, _QUERY, count, held_out=True)
             return Task(self._support(split, key), (x, y), task_id=tf.cast(index, tf.int32))
 
         tasks = tf.data.Dataset.range(self.evaluation_tasks).map(task)
@@ -201,8 +200,7 @@ class ContinualTasks(DrawnTasks):
         if self.rehearsal:
             return self._of_all_seen(split, key)
         count = self.steps * self.batch_size
-        drawn = [self._draw(split, key, _SUPPORT, i, count) for i in self.order]
-        x, y = (tf.concat(parts, 0) for parts in zip(*drawn, strict=True))
+        x, y = self._one_after_another(split, key, _SUPPORT, count)
         return self._folded(x, self.batch_size), self._folded(y, self.batch_size)
 
     def _of_all_seen(self, split: str, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -226,6 +224,14 @@ class ContinualTasks(DrawnTasks):
             tf.concat([self._folded(part, count) for part in parts], 1)
             for parts in zip(*drawn, strict=True)
         )
+        return x, y
+
+    def _one_after_another(
+        self, split: str, key: tf.Tensor, purpose: int, count: int, held_out: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Examples of each sub-task in the order in which they are seen, `[T * count, ...]`."""
+        drawn = [self._draw(split, key, purpose, i, count, held_out) for i in self.order]
+        x, y = (tf.concat(parts, 0) for parts in zip(*drawn, strict=True))
         return x, y
 
     def _folded(self, examples: tf.Tensor, count: int) -> tf.Tensor:
