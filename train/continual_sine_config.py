@@ -83,6 +83,8 @@ class ContinualSineConfig(RunOptions):
         """
         values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=meta_learner)
         values |= _PRESETS[preset]
+        if data == "sine" and meta_learner in WARPED and preset != "smoke":
+            values |= dict(jit="tasks")
         if data != "sine":
             values |= _CHARACTERS | _CHARACTERS_PRESETS.get(preset, {})
         if meta_learner not in WARPED:

@@ -32,7 +32,7 @@ def build_learner(config: ContinualSineConfig, tasks: ContinualTasks) -> Any:
         metrics=[]
         if config.data == "sine"
         else [keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        jit_compile=config.jit,
+        jit_compile=config.jit_compile,
         steps_per_execution=config.execution_steps,
     )
     return learner

@@ -46,7 +46,7 @@ def outer_steps(config: MethodOptions) -> dict[str, Any]:
         optimizer=_outer_optimizer(config, config.meta_rate),
         initialization_optimizer=_outer_optimizer(config, config.initialization_rate),
         rate_optimizer=_outer_optimizer(config, config.meta_rate),
-        jit_compile=config.jit,
+        jit_compile=config.jit_compile,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 Preset = Literal["smoke", "laptop", "paper"]
 Strategy = Literal["none", "mirrored"]
+Jit = Literal["none", "meta-step", "tasks"]
 
 
 def flag(field: str) -> str:
@@ -37,8 +38,8 @@ class RunOptions:
     """Continue the run in --run-dir where it stopped; a finished run prints its result again."""
     strategy: Strategy = "none"
     """Distribution: none, or mirrored (tasks spread over all local devices)."""
-    jit: bool = False
-    """Compile the meta-step with XLA."""
+    jit: Jit = "none"
+    """What XLA compiles: nothing, the meta-step as one, or what learns one task (tasks)."""
     meta_steps: int = 60
     """Meta-steps, each on one meta-batch of tasks."""
     epoch_steps: int = 5
@@ -59,6 +60,11 @@ class RunOptions:
         {"data_dir", "run_dir", "resume", "tensorboard", "debug"}
     )
     """Fields that may differ between a run and its continuation: none touches a figure."""
+
+    @property
+    def jit_compile(self) -> bool | str:
+        """What `compile` of a meta-learner is to be given."""
+        return self.jit if self.jit == "tasks" else self.jit == "meta-step"
 
     @classmethod
     def choices(cls) -> dict[str, tuple[Any, ...]]:

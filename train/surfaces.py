@@ -54,7 +54,7 @@ class SurfacesExperiment(Experiment):
         learner.compile(
             optimizer=keras.optimizers.Adam(config.meta_rate),
             loss=losses.SurfaceValue(),
-            jit_compile=config.jit,
+            jit_compile=config.jit_compile,
             steps_per_execution=config.execution_steps,
         )
         return learner

@@ -213,9 +213,10 @@ def test_batches_of_unknown_size_are_refused_offline(offline):
         offline.fit(pairs, verbose=0)
 
 
-def test_files_do_not_go_with_xla():
+@pytest.mark.parametrize("jit_compile", [True, "tasks"])
+def test_files_do_not_go_with_xla(jit_compile):
     learner = warptf.OfflineMetaLearner(network(), SGD(0.1), 3, replay_storage="disk")
-    learner.compile("sgd", cross_entropy(), jit_compile=True)
+    learner.compile("sgd", cross_entropy(), jit_compile=jit_compile)
     with pytest.raises(ValueError, match='replay_storage="disk" does not go with jit_compile'):
         learner.fit(one_batch(GOOD), verbose=0)
 
@@ -258,6 +259,11 @@ COMPILING = {
     "no list of metrics": ({"metrics": "accuracy"}, TypeError, "must be a list.*got 'accuracy'"),
     "unknown metric": ({"metrics": ["speed"]}, ValueError, "metrics must be .*got 'speed'"),
     "no metric": ({"metrics": [3]}, ValueError, "metrics must be .*got 3"),
+    "unknown part to compile": (
+        {"jit_compile": "everything"},
+        ValueError,
+        "jit_compile must be True, False or \"tasks\", got 'everything'",
+    ),
     "one optimizer for two": (
         {"optimizer": SHARED, "initialization_optimizer": SHARED},
         ValueError,

@@ -79,6 +79,17 @@ def test_every_method_learns_and_is_scored(meta_learner: str, data: str, tmp_pat
     assert result["reported_meta_step"] == config.meta_steps
 
 
+@pytest.mark.parametrize("fields", [dict(execution_steps=2), dict(jit="tasks")], ids=str)
+def test_meta_steps_in_one_call_and_tasks_by_xla_change_rounding_alone(
+    fields: dict[str, Any], finished: Path, tmp_path: Path
+) -> None:
+    config = tiny("warp", tmp_path / "run", meta_steps=2, **{"epoch_steps": 2, **fields})
+    result = EXPERIMENT.train(config)
+    expected = json.loads((finished / "result.json").read_text())
+    for name in ("loss", "loss_shuffled", "loss_before", "plasticity"):
+        assert result[name] == pytest.approx(expected[name], rel=1e-4), name
+
+
 def test_losses_of_logits_are_those_of_softmax() -> None:
     logits = np.array([[[1.0, 2.0, -1.0], [0.0, 0.0, 3.0]]])
     figures = _classification(logits, np.array([[0, 2]]))

@@ -152,7 +152,7 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         meta_loss: Any = None,
         initialization_optimizer: Any = None,
         rate_optimizer: Any = None,
-        jit_compile: bool = False,
+        jit_compile: bool | str = False,
         **kwargs: Any,
     ) -> None:
         r"""Sets the outer optimizers, the loss and the metrics.
@@ -165,22 +165,28 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
             initialization_optimizer: that of $\theta_0$; a copy of `optimizer` if `None`.
             rate_optimizer: that of the inner optimizer's learned values; a copy of `optimizer` if
                 `None`.
-            jit_compile: whether a meta-step is compiled by XLA as one. Defaults to `False`.
+            jit_compile: what XLA compiles: nothing, `False` (default); a meta-step as one, `True`;
+                or, `"tasks"`, the part of a meta-step and of an evaluation that learns one task, so
+                that tasks are learned side by side on the cores of a CPU. Fastest where adaptation
+                is long and the learner small.
             **kwargs: `steps_per_execution`, `run_eagerly` of `keras.Model.compile`.
 
         Raises:
             TypeError: `metrics` is no list.
-            ValueError: no loss, unknown metrics or two of the same name, or the same optimizer
-                object twice.
+            ValueError: no loss, unknown metrics or two of the same name, the same optimizer
+                object twice, or an unknown `jit_compile`.
         """
+        if jit_compile not in (False, True, "tasks"):
+            raise ValueError(f'jit_compile must be True, False or "tasks", got {jit_compile!r}.')
         self._loss_function = as_loss_function(loss)
         self._meta_loss_function = None if meta_loss is None else as_loss_function(meta_loss)
         self._given_loss, self._given_meta_loss = loss, meta_loss
         self._task_metrics = TaskMetrics(metrics or [])
         # A loss or metrics given to Keras here would make `fit` call the model on a batch of tasks.
         super().compile(
-            optimizer=optimizer, jit_compile=jit_compile, auto_scale_loss=False, **kwargs
+            optimizer=optimizer, jit_compile=jit_compile is True, auto_scale_loss=False, **kwargs
         )
+        self._jit_tasks = jit_compile == "tasks" and not self.run_eagerly
         self.initialization_optimizer = _optimizer_or_copy(initialization_optimizer, self.optimizer)
         self.rate_optimizer = _optimizer_or_copy(rate_optimizer, self.optimizer)
         optimizers = (self.optimizer, self.initialization_optimizer, self.rate_optimizer)

@@ -190,7 +190,7 @@ class MultiHeadFinetuning(CrossReplicaMetaLearner):
 
         specs = [tf.TensorSpec(v.shape, v.dtype) for v in variables]
         signature = (specs, tf.TensorSpec((), tf.float32))
-        return map_tasks(gradients, task, signature, task_count(task))
+        return map_tasks(gradients, task, signature, task_count(task), self._jit_tasks)
 
     def _finish(self, loss: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._end_meta_step({"loss": loss})

@@ -149,11 +149,15 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
 
     def _check_training_task(self, task: Task) -> None:
         """Refuses a storage that the compiled meta-step could not use."""
-        if self.jit_compile and self.replay_storage == "disk":
+        if self._uses_xla and self.replay_storage == "disk":
             raise ValueError(
-                'replay_storage="disk" does not go with jit_compile=True, since XLA reads no '
+                'replay_storage="disk" does not go with jit_compile, since XLA reads no '
                 'files: use replay_storage="device", or jit_compile=False.'
             )
+
+    @property
+    def _uses_xla(self) -> bool:
+        return bool(self.jit_compile or self._jit_tasks)
 
     def _check_replay(self, count: Any) -> None:
         if not isinstance(count, int):
@@ -177,7 +181,7 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
             )
         ]
         # XLA reads no files.
-        device = self.jit_compile and self.replay_storage == "auto"
+        device = self._uses_xla and self.replay_storage == "auto"
         storage = "device" if device else self.replay_storage
         replicas = self.distribute_strategy.num_replicas_in_sync
         return make_replay_buffer(storage, specs, count, self.inner_steps, replicas)
@@ -216,7 +220,7 @@ class OfflineMetaLearner(CrossReplicaMetaLearner):
             ],
             **{name: tf.TensorSpec((), tf.float32) for name in self._task_metrics.names},
         }
-        collected = map_tasks(collect, task, signature, task_count(task))
+        collected = map_tasks(collect, task, signature, task_count(task), self._jit_tasks)
         gradient = [tf.reduce_mean(g, axis=0) for g in collected.pop("initialization")]
         total = task_count(task) * self.inner_steps
         orders = [self._order(total, epoch) for epoch in range(self.replay_epochs)]

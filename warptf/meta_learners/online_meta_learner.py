@@ -118,7 +118,7 @@ class OnlineMetaLearner(MetaLearner):
             "loss": tf.TensorSpec((), tf.float32),
             **{name: tf.TensorSpec((), tf.float32) for name in names},
         }
-        per_task = map_tasks(learn, task, signature, count)
+        per_task = map_tasks(learn, task, signature, count, self._jit_tasks)
         means = {
             name: [self._mean_over_tasks(g, total) for g in per_task[name]]
             for name in ("phi", "hyper", "initialization")

@@ -66,7 +66,11 @@ def parts_of(task: Task) -> dict[str, Any]:
 
 
 def map_tasks(
-    function: Callable[[Task, tf.Tensor], Any], task: Task, signature: Any, count: int | tf.Tensor
+    function: Callable[[Task, tf.Tensor], Any],
+    task: Task,
+    signature: Any,
+    count: int | tf.Tensor,
+    jit_compile: bool = False,
 ) -> Any:
     """Maps a function of one task over the task axis.
 
@@ -75,6 +79,7 @@ def map_tasks(
         task: the meta-batch.
         signature: structure of `TensorSpec`s that the function returns.
         count: number of tasks `T`.
+        jit_compile: whether XLA compiles the function.
     """
     present = {name: part for name, part in task._asdict().items() if part is not None}
 
@@ -83,6 +88,8 @@ def map_tasks(
         index, parts = elements
         return function(Task(**{"query": None, "support": None, **parts}), index)
 
+    if jit_compile:
+        one = tf.function(one, jit_compile=True, autograph=False)
     return tf.map_fn(one, (tf.range(count), present), fn_output_signature=signature)
 
 
