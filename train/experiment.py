@@ -1,6 +1,7 @@
 """What every experiment does: meta-train, score on held-out tasks, write the run directory."""
 
 import abc
+import math
 import sys
 import time
 from typing import Any
@@ -99,11 +100,11 @@ class Experiment(abc.ABC):
             learner = self._meta_train(config, learner, tasks, run)
             started = time.monotonic()
             scores = self.score(learner, tasks)
+        seconds = time.monotonic() - started + run.training_seconds()
+        result = self._result(config, learner, tasks, scores, seconds)
         run.save_learner(learner, run.model)
         run.write_json(run.scores, self.scores_by_task(tasks, scores))
         self.write_plots(run)
-        seconds = time.monotonic() - started + run.training_seconds()
-        result = self._result(config, learner, tasks, scores, seconds)
         run.write_json(run.result, result)
         return result
 
@@ -174,6 +175,12 @@ class Experiment(abc.ABC):
         self, config: Any, learner: Any, tasks: Any, scores: Any, seconds: float
     ) -> dict[str, Any]:
         best = self.reports_best and config.meta_steps and config.evaluate_every
+        figures = self.figures(config, tasks, scores)
+        if not math.isfinite(figures[self.monitored]):
+            raise ValueError(
+                f"adaptation to the test tasks gave a {self.monitored} that is not finite: lower "
+                f"--inner-rate {config.inner_rate}"
+            )
         return {
             "experiment": self.name,
             "meta_learner": config.meta_learner,
@@ -181,7 +188,7 @@ class Experiment(abc.ABC):
             "preset": config.preset,
             "seed": config.seed,
             "seconds": round(seconds, 1),
-            **self.figures(config, tasks, scores),
+            **figures,
             "reported_model": "best on validation" if best else "last",
             "reported_meta_step": int(learner.meta_step.value.numpy()),
         }

@@ -116,6 +116,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         meta_rate=5e-3,
         initialization_rate=5e-3,
         schedule="cosine",
+        jit="tasks",
     ),
     "paper": dict(
         inner_steps=1,
@@ -123,5 +124,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
         meta_steps=70_000,
         epoch_steps=1000,
         evaluate_every=5,
+        jit="tasks",
     ),
 }

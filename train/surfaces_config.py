@@ -74,6 +74,8 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "smoke": dict(
         starts=2, test_surfaces=3, inner_steps=5, meta_steps=4, epoch_steps=2, evaluate_every=1
     ),
-    "laptop": dict(meta_steps=2000, epoch_steps=100, evaluate_every=2, execution_steps=10),
-    "paper": dict(meta_steps=100, epoch_steps=20, evaluate_every=1),
+    "laptop": dict(
+        meta_steps=20_000, epoch_steps=1000, evaluate_every=4, execution_steps=10, jit="tasks"
+    ),
+    "paper": dict(meta_steps=100, epoch_steps=20, evaluate_every=1, jit="tasks"),
 }

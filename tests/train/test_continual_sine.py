@@ -90,6 +90,13 @@ def test_meta_steps_in_one_call_and_tasks_by_xla_change_rounding_alone(
         assert result[name] == pytest.approx(expected[name], rel=1e-4), name
 
 
+def test_descent_that_diverges_is_an_error_and_leaves_no_result(tmp_path: Path) -> None:
+    config = tiny("sgd", tmp_path / "run", inner_rate=1e6)
+    with pytest.raises(ValueError, match=r"loss that is not finite: lower --inner-rate 1000000\.0"):
+        EXPERIMENT.train(config)
+    assert not list((tmp_path / "run").glob("*result*"))
+
+
 def test_losses_of_logits_are_those_of_softmax() -> None:
     logits = np.array([[[1.0, 2.0, -1.0], [0.0, 0.0, 3.0]]])
     figures = _classification(logits, np.array([[0, 2]]))
