@@ -59,6 +59,10 @@ class ContinualSineConfig(RunOptions):
     """Rate of the adaptation steps."""
     meta_rate: float = 0.001
     """Rate of Adam, for what is meta-learned."""
+    clip_norm: float | None = None
+    """Norm to which the gradient of a meta-step is clipped."""
+    skip_diverged: bool = False
+    """Leave tasks out of a meta-step whose adaptation diverged, instead of ending the run."""
     execution_steps: int = 1
     """Meta-steps inside one compiled call."""
 
@@ -84,7 +88,7 @@ class ContinualSineConfig(RunOptions):
         values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=meta_learner)
         values |= _PRESETS[preset]
         if data == "sine" and meta_learner in WARPED and preset != "smoke":
-            values |= dict(jit="tasks")
+            values |= dict(jit="tasks", clip_norm=1.0, skip_diverged=True)
         if data != "sine":
             values |= _CHARACTERS | _CHARACTERS_PRESETS.get(preset, {})
         if meta_learner not in WARPED:
@@ -114,6 +118,8 @@ class ContinualSineConfig(RunOptions):
             self._at_least(name, 1)
         for name in ("inner_rate", "meta_rate"):
             self._finite_above_zero(name)
+        if self.clip_norm is not None:
+            self._finite_above_zero("clip_norm")
         if sorted(self.shuffled) != list(range(self.sub_tasks)):
             self._refuse("shuffled", f"give each of 0 to {self.sub_tasks - 1} once")
         if self.epoch_steps % self.execution_steps:

@@ -440,19 +440,23 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         if self.initialization.learns:
             self._outer.move_initialization([self.initialization_weight * g for g in gradient])
 
-    def _end_meta_step(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _end_meta_step(
+        self, values: dict[str, tf.Tensor], weight: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """Counts the meta-step and returns the means so far."""
         with tf.control_dependencies(list(values.values())):
             self.meta_step.assign_add(1)
-        return self._track(values)
+        return self._track(values, weight)
 
-    def _track(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Adds values to the means that are reported, and returns the means so far."""
+    def _track(
+        self, values: dict[str, tf.Tensor], weight: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Adds weighted values to the means that are reported, and returns the means so far."""
         for name, value in values.items():
             # A step is begun before it is known that the data have ended: nothing may be counted
             # before the value is there.
             with tf.control_dependencies([value]):
-                self._trackers[name].update_state(value)
+                self._trackers[name].update_state(value, weight)
         return {name: self._trackers[name].result() for name in values}
 
     @property

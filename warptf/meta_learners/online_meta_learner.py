@@ -10,6 +10,7 @@ from warptf.initializations.fixed import Fixed
 from warptf.initializations.initialization import Initialization
 from warptf.initializations.maml import MAML
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
+from warptf.meta_learners.diverged_tasks import leave_out_diverged
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.seeds import TRAINING, task_seed
 from warptf.meta_learners.task_axes import (
@@ -25,6 +26,7 @@ from warptf.tasks.task import Task
 Tensors = list[tf.Tensor]
 
 DEFAULT_OBJECTIVE = WarpGrad()
+_GRADIENTS = ("phi", "hyper", "initialization")
 
 
 class OnlineMetaLearner(MetaLearner):
@@ -96,6 +98,27 @@ class OnlineMetaLearner(MetaLearner):
             **kwargs,
         )
 
+    def compile(self, *args: Any, skip_diverged: bool = False, **kwargs: Any) -> None:
+        r"""Sets the outer optimizers, the loss and the metrics.
+
+        Args:
+            *args: as in `MetaLearner.compile`.
+            skip_diverged: whether a task whose adaptation diverged, its loss or gradients no longer
+                finite, is left out: it counts as a gradient of zero, is in no mean that is
+                reported, and `diverged` reports the share of such tasks. Without it one such task
+                makes all that is meta-learned NaN. Defaults to `False`.
+            **kwargs: as in `MetaLearner.compile`.
+
+        Raises:
+            TypeError: as `MetaLearner.compile`.
+            ValueError: as `MetaLearner.compile`.
+        """
+        super().compile(*args, **kwargs)
+        self._skip_diverged = bool(skip_diverged)
+        if skip_diverged:
+            self._compile_arguments["skip_diverged"] = True
+            self._trackers["diverged"] = keras.metrics.Mean(name="diverged")
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs one meta-step on a meta-batch of tasks."""
         task = as_task(data)
@@ -119,13 +142,18 @@ class OnlineMetaLearner(MetaLearner):
             **{name: tf.TensorSpec((), tf.float32) for name in names},
         }
         per_task = map_tasks(learn, task, signature, count, self._jit_tasks)
+        kept = None
+        if self._skip_diverged:
+            per_task, kept = leave_out_diverged(per_task, _GRADIENTS)
         means = {
-            name: [self._mean_over_tasks(g, total) for g in per_task[name]]
-            for name in ("phi", "hyper", "initialization")
+            name: [self._mean_over_tasks(g, total) for g in per_task[name]] for name in _GRADIENTS
         }
         self._update_outer(means["phi"], means["hyper"])
         self._update_initialization(means["initialization"])
-        return self._end_meta_step({name: per_task[name] for name in ("loss", *names)})
+        logs = self._end_meta_step({name: per_task[name] for name in ("loss", *names)}, kept)
+        if kept is not None:
+            logs |= self._track({"diverged": 1.0 - tf.cast(kept, tf.float32)})
+        return logs
 
     def _mean_over_tasks(self, gradients: tf.Tensor, total: int | tf.Tensor) -> tf.Tensor:
         """Returns this replica's part of the mean over all tasks: the replicas' mean is that."""
