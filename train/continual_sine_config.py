@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Any, Literal, Self
 
-from .run_options import Preset, RunOptions
+from .adam_options import AdamOptions
+from .run_options import Preset
 
 Data = Literal["sine", "glyphs", "omniglot"]
 MetaLearner = Literal["warp", "warp-ordinary", "maml", "sgd", "replay"]
@@ -13,7 +14,7 @@ UNTRAINED = ("sgd", "replay")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ContinualSineConfig(RunOptions):
+class ContinualSineConfig(AdamOptions):
     """Learning without forgetting: parts of a task are seen one after another, never again.
 
     The defaults depend on `--preset`, `--data` and `--meta-learner`; those shown are the ones that
@@ -57,14 +58,6 @@ class ContinualSineConfig(RunOptions):
     """Another order of the parts, in which the test tasks are learned too."""
     inner_rate: float = 0.001
     """Rate of the adaptation steps."""
-    meta_rate: float = 0.001
-    """Rate of Adam, for what is meta-learned."""
-    clip_norm: float | None = None
-    """Norm to which the gradient of a meta-step is clipped."""
-    skip_diverged: bool = False
-    """Leave tasks out of a meta-step whose adaptation diverged, instead of ending the run."""
-    execution_steps: int = 1
-    """Meta-steps inside one compiled call."""
 
     @classmethod
     def from_preset(
@@ -116,15 +109,8 @@ class ContinualSineConfig(RunOptions):
         super().validate()
         for name in _COUNTS:
             self._at_least(name, 1)
-        for name in ("inner_rate", "meta_rate"):
-            self._finite_above_zero(name)
-        if self.clip_norm is not None:
-            self._finite_above_zero("clip_norm")
         if sorted(self.shuffled) != list(range(self.sub_tasks)):
             self._refuse("shuffled", f"give each of 0 to {self.sub_tasks - 1} once")
-        if self.epoch_steps % self.execution_steps:
-            remedy = f"give a divisor of --epoch-steps {self.epoch_steps}"
-            self._refuse("execution_steps", remedy)
         self._check_learner()
         if self.meta_learner in UNTRAINED and self.meta_steps:
             remedy = f"--meta-learner {self.meta_learner} has no meta-training; leave it out"
@@ -153,7 +139,6 @@ _COUNTS = (
     "tasks",
     "test_tasks",
     "evaluation_queries",
-    "execution_steps",
 )
 
 _PRESETS: dict[str, dict[str, Any]] = {

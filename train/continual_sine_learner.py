@@ -27,14 +27,11 @@ def build_learner(config: ContinualSineConfig, tasks: ContinualTasks) -> Any:
         seed=config.seed,
     )
     learner.compile(
-        optimizer=keras.optimizers.Adam(config.meta_rate, global_clipnorm=config.clip_norm),
         loss=_loss(config),
         metrics=[]
         if config.data == "sine"
         else [keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        jit_compile=config.jit_compile,
-        steps_per_execution=config.execution_steps,
-        skip_diverged=config.skip_diverged,
+        **config.outer_steps(),
     )
     return learner
 

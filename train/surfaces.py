@@ -18,6 +18,8 @@ from .training_plot import write_training_plot, write_validation_plot
 
 AT_MINIMUM = 1e-3
 """A start where the surface's slope is below this counts as being at a minimum already."""
+SAME = 1e-3
+"""Final losses that differ by no more than this count as those of the same minimum."""
 _DIGITS = 5
 
 
@@ -40,7 +42,7 @@ class SurfacesExperiment(Experiment):
 
     def build_tasks(self, config: SurfacesConfig) -> Surfaces:
         """Returns the surfaces."""
-        return Surfaces(config.starts, config.test_surfaces, config.seed)
+        return Surfaces(config.starts, config.test_surfaces, config.seed, config.surfaces)
 
     def build_learner(self, config: SurfacesConfig, tasks: Surfaces) -> Any:
         """Returns the compiled meta-learner."""
@@ -52,10 +54,8 @@ class SurfacesExperiment(Experiment):
             seed=config.seed,
         )
         learner.compile(
-            optimizer=keras.optimizers.Adam(config.meta_rate),
             loss=losses.SurfaceValue(),
-            jit_compile=config.jit_compile,
-            steps_per_execution=config.execution_steps,
+            **config.outer_steps(),
         )
         return learner
 
@@ -80,7 +80,14 @@ class SurfacesExperiment(Experiment):
         self, config: SurfacesConfig, tasks: Surfaces, scores: dict[str, Any]
     ) -> dict[str, Any]:
         """Returns the figures of the test surfaces and the budget they had."""
-        reported = ("inner_rate", "inner_steps", "warp_units", "meta_steps", "meta_rate")
+        reported = (
+            "inner_rate",
+            "inner_steps",
+            "warp_units",
+            "meta_steps",
+            "meta_rate",
+            "surfaces",
+        )
         return {
             **_figures(scores),
             "test_tasks": len(scores["slope"]),
@@ -188,6 +195,13 @@ def _figures(scores: dict[str, np.ndarray]) -> dict[str, Any]:
         "loss": float(scores["loss"][:, -1].mean()),
         "loss_plain": float(scores["loss_plain"][:, -1].mean()),
         "loss_before": float(scores["loss"][:, 0].mean()),
-        "better": float(np.mean(warped < plain)) if moved.any() else 0.0,
-        "starts_compared": int(moved.sum()),
+        "better": _share(warped < plain),
+        "same": _share(abs(warped - plain) <= SAME),
+        "better_where_apart": _share((warped < plain)[abs(warped - plain) > SAME]),
+        "starts_compared": len(warped),
     }
+
+
+def _share(chosen: np.ndarray) -> float:
+    """Returns the share of starts that are chosen; 0 if there are no starts."""
+    return float(chosen.mean()) if chosen.size else 0.0

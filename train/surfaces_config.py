@@ -3,14 +3,15 @@
 import dataclasses
 from typing import Any, Literal, Self
 
-from .run_options import Preset, RunOptions
+from .adam_options import AdamOptions
+from .run_options import Preset
 
 Data = Literal["surfaces"]
 MetaLearner = Literal["warp"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SurfacesConfig(RunOptions):
+class SurfacesConfig(AdamOptions):
     """Two-dimensional loss surfaces: descend in a warped space, and look at it.
 
     The defaults depend on `--preset`; those shown are the ones that the flags given so far lead to.
@@ -28,18 +29,14 @@ class SurfacesConfig(RunOptions):
     """Second-order term of the warp objective."""
     warp_units: int = 30
     """Hidden tanh units of the warp, a network of two layers."""
+    surfaces: int = 1
+    """Surfaces of a meta-batch."""
     starts: int = 10
-    """Starting points on each surface, the tasks of a meta-batch."""
+    """Starting points on each surface; each is a task."""
     test_surfaces: int = 200
     """Validation surfaces, and test surfaces."""
     inner_steps: int = 100
     """Adaptation steps."""
-    inner_rate: float = 0.1
-    """Rate of the adaptation steps, and of plain gradient descent."""
-    meta_rate: float = 0.001
-    """Rate of Adam, for the warp."""
-    execution_steps: int = 1
-    """Meta-steps inside one compiled call."""
 
     @classmethod
     def from_preset(cls, preset: Preset = "laptop", **overrides: Any) -> Self:
@@ -61,13 +58,8 @@ class SurfacesConfig(RunOptions):
             ValueError: For the first bad field, naming its flag, its value and the remedy.
         """
         super().validate()
-        for name in ("warp_units", "starts", "test_surfaces", "inner_steps", "execution_steps"):
+        for name in ("warp_units", "surfaces", "starts", "test_surfaces", "inner_steps"):
             self._at_least(name, 1)
-        for name in ("inner_rate", "meta_rate"):
-            self._finite_above_zero(name)
-        if self.epoch_steps % self.execution_steps:
-            remedy = f"give a divisor of --epoch-steps {self.epoch_steps}"
-            self._refuse("execution_steps", remedy)
 
 
 _PRESETS: dict[str, dict[str, Any]] = {
@@ -75,7 +67,16 @@ _PRESETS: dict[str, dict[str, Any]] = {
         starts=2, test_surfaces=3, inner_steps=5, meta_steps=4, epoch_steps=2, evaluate_every=1
     ),
     "laptop": dict(
-        meta_steps=20_000, epoch_steps=1000, evaluate_every=4, execution_steps=10, jit="tasks"
+        surfaces=10,
+        meta_steps=4000,
+        epoch_steps=500,
+        evaluate_every=2,
+        meta_rate=0.03,
+        schedule="cosine",
+        clip_norm=1.0,
+        skip_diverged=True,
+        execution_steps=10,
+        jit="tasks",
     ),
     "paper": dict(meta_steps=100, epoch_steps=20, evaluate_every=1, jit="tasks"),
 }

@@ -52,6 +52,16 @@ def test_starts_are_uniform_and_share_their_surface() -> None:
     assert not np.array_equal(*(task.support[0] for task in batches))
 
 
+def test_a_batch_of_several_surfaces_has_those_of_as_many_batches() -> None:
+    one, three = Surfaces(starts=2), Surfaces(starts=2, surfaces_per_batch=3)
+    (batch,) = three.train_from(1).take(1)
+    apart = list(one.train_from(3).take(3))
+    for part in (0, 1):
+        together = np.concatenate([task.support[part] for task in apart])
+        np.testing.assert_array_equal(batch.support[part], together)
+    assert batch.support[0].shape == (6, 1, 2)
+
+
 def test_value_is_that_of_the_formula_by_hand() -> None:
     s, a, b, x = 2.0, (1.0, -1.0, 0.0), (3.0, -2.0, 4.0), (0.5, -0.25)
     first = b[0] * (a[0] - x[0]) ** 2 * np.exp(-(x[0] ** 2) - (x[1] + a[1]) ** 2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from contracts.experiment import check_evaluation, check_files
 
-from warptf.train.surfaces import AT_MINIMUM, SurfacesExperiment, surface_value
+from warptf.train.surfaces import AT_MINIMUM, SAME, SurfacesExperiment, surface_value
 from warptf.train.surfaces_config import SurfacesConfig
 
 EXPERIMENT = SurfacesExperiment()
@@ -39,7 +39,11 @@ def test_figures_follow_from_the_scores(finished: Path) -> None:
     np.testing.assert_allclose(warped[:, 0], plain[:, 0], atol=1e-4)
     moved = np.array(scores["slope"]) >= AT_MINIMUM
     assert result["starts_compared"] == moved.sum()
+    apart = abs(warped - plain)[:, -1] > SAME
     assert result["better"] == pytest.approx(np.mean((warped < plain)[moved, -1]))
+    assert result["same"] == pytest.approx(np.mean(~apart[moved]))
+    better = (warped < plain)[moved & apart, -1]
+    assert result["better_where_apart"] == pytest.approx(better.mean() if better.size else 0.0)
     assert result["loss"] == pytest.approx(warped[:, -1].mean(), abs=1e-4)
     assert result["loss_plain"] == pytest.approx(plain[:, -1].mean(), abs=1e-4)
 
@@ -68,6 +72,8 @@ def test_evaluate_repeats_the_figures(finished: Path, capsys: pytest.CaptureFixt
         (dict(warp_units=0), "--warp-units 0: give at least 1"),
         (dict(inner_rate=-1.0), "--inner-rate -1.0: give a finite number above 0"),
         (dict(execution_steps=5), "--execution-steps 5: give a divisor of --epoch-steps 2"),
+        (dict(clip_norm=0.0), "--clip-norm 0.0: give a finite number above 0"),
+        (dict(surfaces=0), "--surfaces 0: give at least 1"),
         (dict(second_order="some"), "--second-order some: choose one of exact, none"),
     ],
 )

@@ -29,15 +29,16 @@ class Surfaces(DrawnTasks):
     A surface has parameters $s \in \{1..10\}$, $a_i \in \{-1, 0, 1\}$ and $b_i \in \{-5..5\}$, all
     uniform, of `warptf.losses.SurfaceValue`. Of the 359,370 surfaces a tenth is kept for validation
     and another for test; none of them is met in training. A task is one surface with one start
-    $\theta_0 \sim U(-3, 3)^2$; the tasks of a meta-batch share their surface.
+    $\theta_0 \sim U(-3, 3)^2$; a meta-batch has `starts` of them on each of its surfaces.
 
-    Axes: `M` starts. `x` holds the start `[M, 1, 2]` and `y` the parameters $(s, a_1, a_2, a_3,
-    b_1, b_2, b_3)$ `[M, 1, 7]`, in the support and in the query.
+    Axes: `M` starts, those of one surface after another. `x` holds the start `[M, 1, 2]` and `y`
+    the parameters $(s, a_1, a_2, a_3, b_1, b_2, b_3)$ `[M, 1, 7]`, in the support and in the query.
 
     Args:
         starts: Starting points on each surface. Defaults to 10.
         evaluation_surfaces: Number of validation surfaces, and of test surfaces. Defaults to 200.
         seed: An integer that all draws derive from. Defaults to 0.
+        surfaces_per_batch: Surfaces of a training meta-batch. Defaults to 1.
 
     Raises:
         TypeError: If a count is no integer.
@@ -51,10 +52,17 @@ class Surfaces(DrawnTasks):
         Flennerhag et al., Meta-Learning with Warped Gradient Descent, arXiv 1909.00025, appendix D.
     """
 
-    def __init__(self, starts: int = 10, evaluation_surfaces: int = 200, seed: int = 0) -> None:
+    def __init__(
+        self,
+        starts: int = 10,
+        evaluation_surfaces: int = 200,
+        seed: int = 0,
+        surfaces_per_batch: int = 1,
+    ) -> None:
         self.starts = checked_count("starts", starts)
         self.evaluation_surfaces = checked_count("evaluation_surfaces", evaluation_surfaces)
         self.seed = checked_count("seed", seed, least=0)
+        self.surfaces_per_batch = checked_count("surfaces_per_batch", surfaces_per_batch)
 
     def train_from(self, step: int) -> tf.data.Dataset:
         """Meta-training batches without end; batch `i` depends on the seed and `step + i` only.
@@ -65,9 +73,10 @@ class Surfaces(DrawnTasks):
         Returns:
             A data set of `Task`.
         """
-        start = checked_count("step", step, least=0)
-        counter = tf.data.Dataset.counter(start)
-        return counter.map(lambda index: self._task("train", index)).prefetch(1)
+        count = self.surfaces_per_batch
+        first = checked_count("step", step, least=0) * count
+        surfaces = tf.data.Dataset.counter(first).map(lambda index: self._task("train", index))
+        return surfaces.batch(count, drop_remainder=True).map(_joined).prefetch(1)
 
     @property
     def _count(self) -> int:
@@ -98,3 +107,9 @@ class Surfaces(DrawnTasks):
             rest //= count
         s, a, b = digits[0] + 1, [d - 1 for d in digits[1:4]], [d - 5 for d in digits[4:]]
         return tf.cast(tf.stack([s, *a, *b]), tf.float32)
+
+
+def _joined(surfaces: Task) -> Task:
+    """Returns the starts of several surfaces along one axis."""
+    parts = (surfaces.support, surfaces.query)
+    return Task(*tf.nest.map_structure(lambda t: tf.reshape(t, [-1, *t.shape[2:]]), parts))
