@@ -175,7 +175,8 @@ def _descend(learner: Any, data: tf.data.Dataset) -> np.ndarray:
     plain = warptf.OnlineMetaLearner(
         models.surface_learner(None), learner.inner_optimizer, learner.inner_steps, objective=None
     )
-    plain.compile(loss=losses.SurfaceValue())
+    jit_compile = learner.get_compile_config()["jit_compile"]
+    plain.compile(loss=losses.SurfaceValue(), jit_compile=jit_compile)
     tasks = tf.data.Dataset.from_tensor_slices(((x, y), (x, y)))
     return plain.predict_along(tasks)[:, :, 0]
 

@@ -17,6 +17,7 @@ from benchmarks import (
     data,
     few_shot_data,
     import_time,
+    jit,
     maml_profile,
     memory,
     meta_step,
@@ -51,6 +52,14 @@ def test_meta_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [f["step"] for f in figures] == ["plain step", "inner step", "inner + none"]
     assert [f["aim"] for f in figures] == [None, None, 1.7]
     assert min(numbers(figures, "ms, median", "ms, minimum", "× plain, median")) > 0
+
+
+def test_jit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small: dict[str, Any] = dict(experiments=("surfaces",), preset="smoke", meta_steps=1, rounds=1)
+    figures = run(jit, tmp_path / "figures.json", capsys, **small)
+    assert [f["jit"] for f in figures] == ["none", "meta-step", "tasks"]
+    assert figures[0]["times_as_fast"] == 1.0
+    assert min(numbers(figures, "median_ms", "minimum_ms", "cpu_ms", "times_as_fast")) > 0
 
 
 def test_meta_step_is_relative_to_the_plain_step_of_the_same_layers() -> None:
