@@ -36,7 +36,7 @@ def finetuning():
     return warptf.MultiHeadFinetuning(network(warp=False), SGD(0.1), STEPS, num_tasks=5)
 
 
-def train(make):
+def train(make, **compiling):
     learner = make()
     learner.compile(
         keras.optimizers.SGD(0.1, momentum=0.9),
@@ -44,6 +44,7 @@ def train(make):
         ["accuracy"],
         initialization_optimizer=keras.optimizers.Adam(0.01),
         rate_optimizer=keras.optimizers.SGD(0.01),
+        **compiling,
     )
     history = learner.fit(stream(2, tasks=TASKS, steps=STEPS, ids=True), verbose=0).history
     scores = None
@@ -53,15 +54,23 @@ def train(make):
     return learner, history, scores
 
 
-@pytest.mark.parametrize("make", [online, offline, finetuning])
-def test_two_replicas_equal_one_device(make):
-    alone, history, scores = train(make)
+@pytest.mark.parametrize(
+    ("make", "compiling"),
+    [
+        (online, {}),
+        (online, {"jit_compile": "tasks", "skip_diverged": True}),
+        (offline, {}),
+        (finetuning, {}),
+    ],
+)
+def test_two_replicas_equal_one_device(make, compiling):
+    alone, history, scores = train(make, **compiling)
     strategy = tf.distribute.MirroredStrategy(
         ["/cpu:0", "/cpu:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
     )
     assert strategy.num_replicas_in_sync == 2
     with strategy.scope():
-        together, their_history, their_scores = train(make)
+        together, their_history, their_scores = train(make, **compiling)
     for variable, a, b in zip(
         alone.weights, alone.get_weights(), together.get_weights(), strict=True
     ):
