@@ -95,6 +95,7 @@ class ContinualSineExperiment(Experiment):
                 xlabel="adaptation step",
                 ylabel="loss",
                 marks=range(0, losses.shape[1], scores["sub_task_steps"]),
+                log=True,
             )
         if "fits" in scores:
             plotting.fitted_curves(
@@ -138,6 +139,7 @@ def _figures(scores: dict[str, np.ndarray]) -> dict[str, Any]:
         "loss_ci95": confidence_interval(final),
         "loss_before": float(losses[:, 0].mean()),
         "loss_by_sub_task": losses[:, -1].mean(0).round(_DIGITS).tolist(),
+        "loss_forgotten": float((curves[:, -1] - curves.min(axis=1)).mean()),
         "forgetting": _mean_where_learned(forgotten),
         "plasticity": float(learned.mean()),
         "forgetting_by_sub_task": [

@@ -106,6 +106,7 @@ def bands(
     xlabel: str,
     ylabel: str,
     marks: Sequence[float] = (),
+    log: bool = False,
 ) -> None:
     """Draws the mean of each group over steps, with the band between its quartiles.
 
@@ -115,6 +116,7 @@ def bands(
         xlabel: What the steps are.
         ylabel: What was measured.
         marks: Steps at which to draw a vertical line.
+        log: Whether the values, all above 0, are drawn on a logarithmic scale.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "bands.png"
@@ -132,7 +134,10 @@ def bands(
     for mark in marks:
         axes.axvline(mark, color="gray", linewidth=0.5)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.set_ylim(bottom=0)
+    if log:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
     axes.legend(fontsize="small")
     _write(figure, path)
 
@@ -141,6 +146,8 @@ def fitted_curves(
     x: ArrayLike, truth: ArrayLike, fitted: ArrayLike, path: str | os.PathLike[str]
 ) -> None:
     """Draws curves as they were fitted after each of several stages, against the truth.
+
+    The height of the plots is that of the truth and half as much above and below it.
 
     Args:
         x: `[P]`, the points.
@@ -161,6 +168,8 @@ def fitted_curves(
     figure = Figure(figsize=(2.2 * columns, 2.0 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False)
     for curve, (target, predictions) in enumerate(zip(np.asarray(truth), stages, strict=True)):
+        margin = 0.5 * np.ptp(target)
+        grid[curve, 0].set_ylim(target.min() - margin, target.max() + margin)
         for stage, prediction in enumerate(predictions):
             axes = grid[curve, stage]
             axes.plot(x, target, color="gray", linestyle="--", label="truth")

@@ -55,6 +55,8 @@ def test_figures_follow_from_the_scores(finished: Path) -> None:
         assert result[f"loss{suffix}"] == pytest.approx(losses[:, -1].mean(), abs=1e-5)
         curves = losses.mean(0).T
         assert result[f"plasticity{suffix}"] == pytest.approx(plasticity(curves).mean(), abs=1e-5)
+        forgotten = curves[:, -1] - curves.min(axis=1)
+        assert result[f"loss_forgotten{suffix}"] == pytest.approx(forgotten.mean(), abs=1e-5)
         lost = [value for value in forgetting(curves) if not np.isnan(value)]
         expected = np.mean(lost) if lost else 0.0
         assert result[f"forgetting{suffix}"] == pytest.approx(expected, abs=1e-3)
