@@ -166,9 +166,9 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
             rate_optimizer: that of the inner optimizer's learned values; a copy of `optimizer` if
                 `None`.
             jit_compile: what XLA compiles: nothing, `False` (default); a meta-step as one, `True`;
-                or, `"tasks"`, the part of a meta-step and of an evaluation that learns one task, so
-                that tasks are learned side by side on the cores of a CPU. Fastest where adaptation
-                is long and the learner small.
+                or, `"tasks"`, the part of a meta-step and of an evaluation that learns one task.
+                It pays where adaptation is long and the learner small. On a CPU, compiled tasks
+                run one after another.
             **kwargs: `steps_per_execution`, `run_eagerly` of `keras.Model.compile`.
 
         Raises:
