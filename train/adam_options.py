@@ -1,10 +1,11 @@
 """Options of the experiments that meta-train by Adam, many small meta-steps in one call."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any
 
 import keras
 
+from .rate_schedule import Schedule, rate_schedule
 from .run_options import RunOptions
 
 
@@ -16,7 +17,7 @@ class AdamOptions(RunOptions):
     """Rate of the adaptation steps."""
     meta_rate: float = 0.001
     """Rate of Adam, for what is meta-learned."""
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Schedule = "constant"
     """Rate of the meta-steps: constant, or falling to 0 by a cosine over all of them."""
     clip_norm: float | None = None
     """Norm to which the gradient of a meta-step is clipped."""
@@ -43,9 +44,7 @@ class AdamOptions(RunOptions):
 
     def outer_steps(self) -> dict[str, Any]:
         """Returns what `compile` of an online meta-learner is to be given for the outer steps."""
-        rate: Any = self.meta_rate
-        if self.schedule == "cosine" and self.meta_steps:
-            rate = keras.optimizers.schedules.CosineDecay(rate, self.meta_steps)
+        rate = rate_schedule(self.schedule, self.meta_rate, self.meta_steps)
         return dict(
             optimizer=keras.optimizers.Adam(rate, global_clipnorm=self.clip_norm),
             jit_compile=self.jit_compile,

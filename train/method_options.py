@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any, Literal
 
+from .rate_schedule import Schedule
 from .run_options import RunOptions
 
 WARPED = ("warp-maml", "warp-reptile", "warp-imaml", "warp-leap")
@@ -68,7 +69,7 @@ class MethodOptions(RunOptions):
     """Rate of the meta-steps of the warp layers, and of all that is shared but not adapted."""
     initialization_rate: float = 1e-3
     """Rate of the meta-steps of the initialization."""
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Schedule = "constant"
     """Rates of the meta-steps: constant, or falling to 0 by a cosine over all of them."""
     clip_norm: float | None = None
     """Norm to which the gradient of a meta-step is clipped, that of the initialization, that of

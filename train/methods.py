@@ -9,6 +9,7 @@ import warptf
 from warptf import initializations, inner_optimizers, objectives
 
 from .method_options import IMPLICIT, MethodOptions
+from .rate_schedule import rate_schedule
 
 # Clipped so far below any gradient that arises, a gradient is divided by its norm.
 _NORM = 1e-6
@@ -102,9 +103,7 @@ def _outer_optimizer(config: MethodOptions, rate: float) -> keras.optimizers.Opt
         # Adam's step does not depend on the scale of gradients, if its epsilon has the same.
         clip_norm, epsilon = _NORM, _NORM * _ADAM_EPSILON
         rate = rate if config.outer_optimizer == "adam" else rate / _NORM
-    schedule: Any = rate
-    if config.schedule == "cosine" and config.meta_steps:
-        schedule = keras.optimizers.schedules.CosineDecay(rate, config.meta_steps)
+    schedule = rate_schedule(config.schedule, rate, config.meta_steps)
     if config.outer_optimizer == "sgd":
         return keras.optimizers.SGD(
             schedule, momentum=config.outer_momentum, global_clipnorm=clip_norm
