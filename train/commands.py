@@ -16,6 +16,7 @@ from . import compare as comparison
 from .experiments import DEFAULT_EXPERIMENT, EXPERIMENTS
 from .run_directory import RunDirectory
 from .run_options import flag
+from .threads import use_threads
 
 RunDir = Annotated[Path, tyro.conf.arg(name="RUN_DIR")]
 
@@ -42,6 +43,7 @@ def train(arguments: list[str]) -> None:
         default=defaults,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+    use_threads(config.threads_per_operation)
     print(json.dumps(experiment.train(config)))
 
 
@@ -77,6 +79,7 @@ def evaluate(
             raise ValueError(f"{flag(name)} {value}: the run has none; leave it out")
     config = dataclasses.replace(config, **given)
     config.validate()
+    use_threads(config.threads_per_operation)
     print(json.dumps(experiment.evaluate(config, _learner(run), run)))
 
 

@@ -56,6 +56,9 @@ class ContinualSineConfig(AdamOptions):
     """Examples of each part to score on, in validation and test tasks."""
     shuffled: tuple[int, ...] = (1, 3, 4, 2, 0)
     """Another order of the parts, in which the test tasks are learned too."""
+    threads_per_operation: int = 1
+    """Threads within one operation of TensorFlow; 0 leaves it to TensorFlow. With 1, tasks are
+    learned side by side with a thread each."""
     inner_rate: float = 0.001
     """Rate of the adaptation steps."""
 
@@ -81,7 +84,7 @@ class ContinualSineConfig(AdamOptions):
         values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=meta_learner)
         values |= _PRESETS[preset]
         if data == "sine" and meta_learner in WARPED and preset != "smoke":
-            values |= dict(jit="tasks", clip_norm=1.0, skip_diverged=True)
+            values |= dict(clip_norm=1.0, skip_diverged=True)
         if data != "sine":
             values |= _CHARACTERS | _CHARACTERS_PRESETS.get(preset, {})
         if meta_learner not in WARPED:

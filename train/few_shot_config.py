@@ -240,6 +240,7 @@ _MEANING = {
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "smoke": dict(
+        threads_per_operation=1,
         filters=8,
         queries=2,
         evaluation_queries=4,
@@ -254,6 +255,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     ),
     # A few hundred meta-steps want larger ones than tens of thousands do.
     "laptop": dict(
+        threads_per_operation=1,
         queries=5,
         meta_steps=400,
         epoch_steps=20,
@@ -273,6 +275,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         inner_rate=0.01,
     ),
     "tiered-multi-shot": dict(
+        threads_per_operation=1,
         learner="six-block",
         ways=10,
         shots=640,
@@ -293,7 +296,14 @@ _PRESETS: dict[str, dict[str, Any]] = {
 _DATA: dict[str, dict[str, Any]] = {data: dict(image_size=None) for data in FIXED_SIZE}
 # MAML's own settings on characters; photographs take smaller steps.
 _PAPER_CHARACTERS: dict[str, Any] = dict(
-    filters=64, ways=20, shots=1, queries=1, tasks=16, inner_rate=0.1, batch_norm="transductive"
+    threads_per_operation=1,
+    filters=64,
+    ways=20,
+    shots=1,
+    queries=1,
+    tasks=16,
+    inner_rate=0.1,
+    batch_norm="transductive",
 )
 _PRESETS_ON_DATA: dict[tuple[str, str], dict[str, Any]] = {
     ("paper", data): _PAPER_CHARACTERS for data in CHARACTERS

@@ -55,6 +55,9 @@ class SineConfig(MethodOptions):
     """Tasks in a meta-batch."""
     test_tasks: int = 600
     """Validation tasks, and test tasks."""
+    threads_per_operation: int = 1
+    """Threads within one operation of TensorFlow; 0 leaves it to TensorFlow. With 1, tasks are
+    learned side by side with a thread each."""
     inner_rate: float = 0.01
     """Rate of the adaptation steps, or where learned rates start."""
 

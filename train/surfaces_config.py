@@ -35,6 +35,9 @@ class SurfacesConfig(AdamOptions):
     """Starting points on each surface; each is a task."""
     test_surfaces: int = 200
     """Validation surfaces, and test surfaces."""
+    threads_per_operation: int = 1
+    """Threads within one operation of TensorFlow; 0 leaves it to TensorFlow. With 1, tasks are
+    learned side by side with a thread each."""
     inner_steps: int = 100
     """Adaptation steps."""
 

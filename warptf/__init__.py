@@ -2,6 +2,7 @@
 
 from warptf import (
     diagnostics,
+    experience,
     initializations,
     inner_optimizers,
     layers,
@@ -9,12 +10,14 @@ from warptf import (
     metrics,
     models,
     objectives,
+    reinforcement,
     tasks,
 )
 from warptf.architecture import DesignatedModel, designate, interleave
 from warptf.layers.task_layer import TaskLayer
 from warptf.layers.warp_layer import WarpLayer
 from warptf.meta_learners import (
+    ContinualMetaLearner,
     MetaLearner,
     MultiHeadFinetuning,
     OfflineMetaLearner,
@@ -25,6 +28,7 @@ from warptf.meta_learners import (
 from warptf.partition import partition
 
 __all__ = [
+    "ContinualMetaLearner",
     "DesignatedModel",
     "MetaLearner",
     "MultiHeadFinetuning",
@@ -36,6 +40,7 @@ __all__ = [
     "WarpMAML",
     "designate",
     "diagnostics",
+    "experience",
     "initializations",
     "inner_optimizers",
     "interleave",
@@ -45,5 +50,6 @@ __all__ = [
     "models",
     "objectives",
     "partition",
+    "reinforcement",
     "tasks",
 ]

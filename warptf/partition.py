@@ -245,22 +245,36 @@ class FunctionalLearner:
             batch_statistics: whether batch norm uses the statistics of this batch out of training
                 mode, too.
         """
-        values = (*theta, *phi)
         model = self.model
-        mapping = [
-            *zip(model.trainable_variables, (values[i] for i in self._order), strict=True),
-            *zip(self.partition.state_variables, state, strict=True),
-        ]
         # `Layer.stateless_call` runs `call` without the context through which nested layers learn
         # of `training`; a full call in the same scope serves subclassed models as well.
-        stateless = keras.StatelessScope(state_mapping=mapping, collect_losses=True)
         norms = _normalising_by_batch(self._norms if batch_statistics else ())
-        with stateless as scope, twice_differentiable_moments(), norms:
+        with self.scope(theta, phi, state) as scope, norms:
             predictions = model(inputs, training=training)
             losses = model.losses
         new_state = [scope.get_current_value(v) for v in self.partition.state_variables]
         penalty = tf.add_n([tf.convert_to_tensor(loss) for loss in losses]) if losses else None
         return LearnerOutput(predictions, new_state, penalty)
+
+    @contextlib.contextmanager
+    def scope(
+        self, theta: Sequence[tf.Tensor], phi: Sequence[tf.Tensor], state: Sequence[tf.Tensor]
+    ) -> Iterator[keras.StatelessScope]:
+        """Has parts of the model called with the given values in place of its variables.
+
+        Args:
+            theta: values of `theta_variables`.
+            phi: values of the warp variables.
+            state: values of the state variables.
+        """
+        values = (*theta, *phi)
+        mapping = [
+            *zip(self.model.trainable_variables, (values[i] for i in self._order), strict=True),
+            *zip(self.partition.state_variables, state, strict=True),
+        ]
+        stateless = keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+        with stateless as scope, twice_differentiable_moments():
+            yield scope
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from warptf.layers.warp_conv2d import WarpConv2D
 from warptf.layers.warp_dense import WarpDense
 from warptf.layers.warp_film import WarpFiLM
 from warptf.layers.warp_layer import WarpLayer
+from warptf.layers.warp_lstm_cell import WarpLSTMCell
 from warptf.layers.warp_residual_conv2d import WarpResidualConv2D
 from warptf.layers.warp_residual_dense import WarpResidualDense
 from warptf.layers.warp_scale import WarpScale
@@ -26,6 +27,7 @@ __all__ = [
     "WarpConv2D",
     "WarpDense",
     "WarpFiLM",
+    "WarpLSTMCell",
     "WarpLayer",
     "WarpResidualConv2D",
     "WarpResidualDense",

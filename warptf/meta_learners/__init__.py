@@ -1,5 +1,6 @@
-"""Keras models that meta-learn: Algorithms 1 and 2, and what is built on them."""
+"""Keras models that meta-learn: Algorithms 1, 2 and 3, and what is built on them."""
 
+from warptf.meta_learners.continual_meta_learner import ContinualMetaLearner
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.multi_head_finetuning import MultiHeadFinetuning
 from warptf.meta_learners.offline_meta_learner import OfflineMetaLearner
@@ -8,6 +9,7 @@ from warptf.meta_learners.warp_leap import WarpLeap
 from warptf.meta_learners.warp_maml import WarpMAML
 
 __all__ = [
+    "ContinualMetaLearner",
     "MetaLearner",
     "MultiHeadFinetuning",
     "OfflineMetaLearner",

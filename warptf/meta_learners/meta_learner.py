@@ -16,7 +16,7 @@ from warptf.initializations.initialization import (
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.layers.registration import register_layer_class
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
-from warptf.meta_learners.outer_optimizers import OuterOptimizers
+from warptf.meta_learners.outer_optimizers import OuterOptimizers, optimizer_or_copy
 from warptf.meta_learners.seeds import TRAINING, task_seed
 from warptf.meta_learners.serving import Serving
 from warptf.meta_learners.task_axes import (
@@ -187,8 +187,8 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
             optimizer=optimizer, jit_compile=jit_compile is True, auto_scale_loss=False, **kwargs
         )
         self._jit_tasks = jit_compile == "tasks" and not self.run_eagerly
-        self.initialization_optimizer = _optimizer_or_copy(initialization_optimizer, self.optimizer)
-        self.rate_optimizer = _optimizer_or_copy(rate_optimizer, self.optimizer)
+        self.initialization_optimizer = optimizer_or_copy(initialization_optimizer, self.optimizer)
+        self.rate_optimizer = optimizer_or_copy(rate_optimizer, self.optimizer)
         optimizers = (self.optimizer, self.initialization_optimizer, self.rate_optimizer)
         if len({id(o) for o in optimizers}) < len(optimizers):
             raise ValueError(
@@ -508,9 +508,3 @@ def _without_context(step: InnerStep, count: int) -> InnerStep:
         after=step.after._replace(theta=step.after.theta[:count]),
         gradients=step.gradients[:count],
     )
-
-
-def _optimizer_or_copy(optimizer: Any, original: keras.optimizers.Optimizer) -> Any:
-    if optimizer is None:
-        return keras.optimizers.deserialize(keras.optimizers.serialize(original))
-    return keras.optimizers.get(optimizer)

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
-from warptf.meta_learners.cross_replica_meta_learner import CrossReplicaMetaLearner
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
+from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
 from warptf.partition import variables_of_layer
 from warptf.tasks.task import Task
@@ -16,7 +17,7 @@ from warptf.tasks.task import Task
 Tensors = list[tf.Tensor]
 
 
-class MultiHeadFinetuning(CrossReplicaMetaLearner):
+class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
     r"""Trains one body on all training tasks at once, with a head for each; then fine-tunes.
 
     A meta-step takes $K$ joint gradient steps: the body moves along the mean gradient of the

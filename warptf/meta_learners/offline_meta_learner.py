@@ -9,7 +9,8 @@ from warptf.adaptation import InnerState, InnerStep
 from warptf.initializations.initialization import Initialization
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
-from warptf.meta_learners.cross_replica_meta_learner import CrossReplicaMetaLearner
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
+from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.online_meta_learner import DEFAULT_OBJECTIVE
 from warptf.meta_learners.replay_buffer import STORAGES, make_replay_buffer
 from warptf.meta_learners.seeds import REPLAY_ORDER, task_seed
@@ -23,7 +24,7 @@ Tensors = list[tf.Tensor]
 _REPLAY = 1
 
 
-class OfflineMetaLearner(CrossReplicaMetaLearner):
+class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
     r"""Algorithm 2: collects trajectories with $\phi$ frozen, then replays them in random order.
 
     Collect: for each task of the meta-batch $K$ inner steps from $\theta_0$, all $\theta_k$ stored

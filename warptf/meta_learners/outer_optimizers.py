@@ -40,6 +40,18 @@ class OuterOptimizers:
         _apply(*self._rates, gradients)
 
 
+def optimizer_or_copy(optimizer: Any, original: keras.optimizers.Optimizer) -> Any:
+    """Returns an optimizer as Keras resolves it, or where there is none a copy of another.
+
+    Args:
+        optimizer: a Keras optimizer, its name or configuration, or `None`.
+        original: what to copy, without its state.
+    """
+    if optimizer is None:
+        return keras.optimizers.deserialize(keras.optimizers.serialize(original))
+    return keras.optimizers.get(optimizer)
+
+
 def _apply(
     optimizer: keras.optimizers.Optimizer,
     variables: Sequence[keras.Variable],

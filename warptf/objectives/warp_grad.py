@@ -1,6 +1,6 @@
 """The WarpGrad objective."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -161,17 +161,39 @@ class WarpGrad(Objective):
         phi_gradient: Tensors,
     ) -> Tensors:
         """Returns the finite-difference estimate of the mixed part along w."""
-        default = _CENTRAL_STEP if self.central else _FORWARD_STEP
-        size = (self.relative_step or default) * (1.0 + tf.linalg.global_norm(inner.theta))
-        norm = tf.linalg.global_norm(w)
-        epsilon = tf.math.divide_no_nan(size, norm)
 
-        def at(scale: tf.Tensor) -> Tensors:
-            theta = [t + tf.cast(scale, t.dtype) * d for t, d in zip(inner.theta, w, strict=True)]
+        def phi_gradient_at(theta: Tensors) -> Tensors:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(phi)
                 loss = problem.loss(theta, phi, inner.state, batch).loss
             return dense_gradient(tape, loss, phi)
+
+        return self.mixed_difference(phi_gradient_at, inner.theta, w, phi_gradient)
+
+    def mixed_difference(
+        self,
+        phi_gradient_at: Callable[[Tensors], Tensors],
+        theta: Tensors,
+        w: Tensors,
+        phi_gradient: Tensors,
+    ) -> Tensors:
+        r"""Returns the finite difference of $\nabla_\phi L_{task}$ along `w`.
+
+        Args:
+            phi_gradient_at: returns $\nabla_\phi L_{task}$ at values of $\theta$.
+            theta: $\theta_k$.
+            w: the direction, and by its length the factor.
+            phi_gradient: $\nabla_\phi L_{task}(\theta_k; \phi)$, of use to the forward difference
+                alone.
+        """
+        default = _CENTRAL_STEP if self.central else _FORWARD_STEP
+        size = (self.relative_step or default) * (1.0 + tf.linalg.global_norm(theta))
+        epsilon = tf.math.divide_no_nan(size, tf.linalg.global_norm(w))
+
+        def at(scale: tf.Tensor) -> Tensors:
+            return phi_gradient_at(
+                [t + tf.cast(scale, t.dtype) * d for t, d in zip(theta, w, strict=True)]
+            )
 
         width = 2.0 * epsilon if self.central else epsilon
         behind = at(-epsilon) if self.central else phi_gradient

@@ -1,21 +1,23 @@
-"""The base of meta-learners whose meta-step updates variables in a loop."""
+"""Meta-steps that update variables in a loop or on a condition."""
 
 from typing import Any
 
 import tensorflow as tf
 
-from warptf.meta_learners.meta_learner import MetaLearner
 
+class CrossReplicaSteps:
+    """A part of Keras models that take many optimizer steps in one meta-step, or none in some.
 
-class CrossReplicaMetaLearner(MetaLearner):
-    """A meta-learner that takes many optimizer steps in one meta-step.
-
-    Neither an optimizer nor a reduction may run in a loop within a replica, so here the loop is
-    around the replicas: `_meta_step` is called in cross-replica context, and runs each part of its
-    work on all replicas by `strategy.run`. Subclasses implement it.
+    Neither an optimizer nor a reduction may run in a loop or a condition within a replica, so here
+    these are around the replicas: `_meta_step` is called in cross-replica context, and runs each
+    part of its work on all replicas by `strategy.run`. Subclasses implement it.
     """
 
     train_function: Any
+    jit_compile: Any
+    run_eagerly: bool
+    steps_per_execution: int
+    distribute_strategy: Any
 
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs one meta-step on a meta-batch and returns what is to be reported."""

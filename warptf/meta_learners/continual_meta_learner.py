@@ -1,0 +1,376 @@
+"""Algorithm 3: task and warp parameters learned together from a stream."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from warptf.experience import Experience, Learned, StreamPart
+from warptf.layers.registration import register_layer_class
+from warptf.meta_learners.argument_checks import check_kind, positive_integer
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
+from warptf.meta_learners.outer_optimizers import OuterOptimizers, optimizer_or_copy
+from warptf.meta_learners.seeds import EVALUATION, TRAINING, task_seed
+from warptf.meta_learners.supervised import Supervised
+from warptf.meta_learners.task_checks import check_ends
+from warptf.objectives.warp_grad import WarpGrad
+from warptf.partition import FunctionalLearner
+
+Tensors = list[tf.Tensor]
+
+DEFAULT_OBJECTIVE = WarpGrad("none")
+
+
+@keras.saving.register_keras_serializable(package="warptf")
+class ContinualMetaLearner(CrossReplicaSteps, keras.Model):
+    r"""Algorithm 3: moves $\theta$ at every step of a stream, and $\phi$ at every $\eta$-th.
+
+    At every step, $\theta$ moves along $\nabla_\theta L_{task}(\theta; \phi)$ of a batch of tasks
+    by its own optimizer, and $\nabla_\phi \hat L(\phi; \theta)$ of the stepped $\theta$ is added to
+    $g_\phi$; after $\eta$ steps $\phi$ moves along the mean of what was added. There is no inner
+    loop and no initialisation: $\theta$ learns on, as long as the stream goes.
+
+    The objective for $\phi$ is Eq. 8 by default. With `WarpGrad("finite_difference")` it is Eq. 7:
+    the second-order part $-\alpha \, \partial_\phi (\nabla_\theta L_{task}(\theta; \phi) \cdot v)$
+    is estimated from first derivatives, $\alpha$ being the task optimizer's learning rate; the step
+    that is looked ahead is one of gradient descent, whatever optimizer takes it.
+
+    Args:
+        model: a built Keras model with task layers and, for an objective, warp layers; for
+            reinforcement learning a `warptf.reinforcement.RecurrentAgent`.
+        objective: `WarpGrad("none")` (default), `WarpGrad("finite_difference")`, or `None` to leave
+            $\phi$ alone.
+        warp_update_interval: $\eta$. Defaults to 30.
+        seed: an integer from which all random numbers derive. Defaults to 0.
+        **kwargs: `name` and other arguments of `keras.Model`.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: a number out of range, an objective that needs an inner loop, or a model without
+            task variables, or without warp variables where there is an objective.
+
+    Example:
+        >>> import keras, numpy as np, tensorflow as tf, warptf
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4),
+        ...     warptf.layers.WarpDense(4), keras.layers.Dense(1)])
+        >>> learner = warptf.ContinualMetaLearner(model, warp_update_interval=2)
+        >>> learner.compile(optimizer="sgd", task_optimizer="adam", loss="mse")
+        >>> x, y = np.ones((4, 5, 2), "float32"), np.ones((4, 5, 1), "float32")
+        >>> stream = tf.data.Dataset.from_tensors(warptf.tasks.Task((x, y), (x, y))).repeat(6)
+        >>> history = learner.fit(stream, verbose=0)
+        >>> int(learner.task_optimizer.iterations), int(learner.optimizer.iterations)
+        (6, 3)
+
+    Reference:
+        arXiv 1909.00025, algorithm 3.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Registers the subclass, so that Keras finds it when loading."""
+        super().__init_subclass__(**kwargs)
+        register_layer_class(cls)
+
+    def __init__(
+        self,
+        model: keras.Model,
+        objective: WarpGrad | None = DEFAULT_OBJECTIVE,
+        warp_update_interval: int = 30,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_kind("model", model, keras.Model)
+        check_kind("objective", objective, (WarpGrad, type(None)))
+        self.model, self.objective = model, objective
+        self.warp_update_interval = positive_integer("warp_update_interval", warp_update_interval)
+        self.seed = int(seed)
+        self._learner = FunctionalLearner(model)
+        parts = self._learner.partition
+        if objective is not None and objective.second_order == "exact":
+            raise ValueError(
+                'objective WarpGrad("exact") differentiates inner steps twice, and a stream has '
+                'none: use WarpGrad("none") or WarpGrad("finite_difference").'
+            )
+        if objective is not None and not parts.warp_variables:
+            raise ValueError(
+                f"model {model.name!r} has no warp variables for the objective to move: insert "
+                "warp layers (warptf.interleave), declare some (warptf.designate), or pass "
+                "objective=None."
+            )
+        if parts.context_variables:
+            raise ValueError(
+                f"model {model.name!r} has context variables, which start from zero for every "
+                "task and so learn nothing from a stream: leave them out."
+            )
+        self.meta_step = self._counter("meta_step", (), "int64")
+        self._gathered = [
+            self._counter(f"gathered_{index}", variable.shape, variable.dtype)
+            for index, variable in enumerate(parts.warp_variables)
+        ]
+        self.experience: Experience | None = None
+        self._trackers: dict[str, keras.metrics.Mean] = {}
+        self.built = True
+
+    def _counter(self, name: str, shape: Any, dtype: Any) -> keras.Variable:
+        """Returns a variable of zeros that is the same on all replicas."""
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Predicts with the model as it stands."""
+        return self.model(inputs, training=training)
+
+    @property
+    def partition(self) -> Any:
+        """The `warptf.partition` of the model."""
+        return self._learner.partition
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
+        *,
+        task_optimizer: Any = None,
+        jit_compile: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        r"""Sets the optimizers and what is learned from.
+
+        Args:
+            optimizer: Keras optimizer of the warp parameters $\phi$.
+            loss: a Keras loss, for a stream of labelled examples; or a
+                `warptf.experience.Experience`, such as `warptf.reinforcement.ActorCritic`.
+            metrics: Keras metrics, for a stream of labelled examples.
+            task_optimizer: Keras optimizer of the task parameters $\theta$; a copy of `optimizer`
+                if `None`.
+            jit_compile: whether XLA compiles a step as one. Defaults to `False`.
+            **kwargs: `steps_per_execution`, `run_eagerly` of `keras.Model.compile`.
+
+        Raises:
+            TypeError: `metrics` is no list.
+            ValueError: no loss, unknown metrics, metrics for an experience that has its own, or
+                the same optimizer object twice.
+        """
+        if isinstance(loss, Experience):
+            if metrics:
+                raise ValueError(
+                    f"metrics: {type(loss).__name__} reports metrics of its own, got {metrics!r}: "
+                    "leave them out."
+                )
+            self.experience = loss
+        else:
+            self.experience = Supervised(loss, metrics)
+        super().compile(
+            optimizer=optimizer, jit_compile=jit_compile, auto_scale_loss=False, **kwargs
+        )
+        self.task_optimizer = optimizer_or_copy(task_optimizer, self.optimizer)
+        if self.task_optimizer is self.optimizer:
+            raise ValueError(
+                "optimizer and task_optimizer move different variables and must be different "
+                "objects: make one instance for each."
+            )
+        parts = self.partition
+        empty = optimizer_or_copy(None, self.optimizer)
+        self._outer: Any = OuterOptimizers(
+            (self.optimizer, parts.warp_variables),
+            (self.task_optimizer, parts.task_variables),
+            (empty, []),
+        )
+        names = ("loss", *self.experience.metric_names)
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
+        self._compile_arguments = {"jit_compile": jit_compile, **kwargs}
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Returns the arguments of `compile`, serialised; nothing before it was called."""
+        if self.experience is None:
+            return {}
+        given = {
+            "optimizer": self.optimizer,
+            "task_optimizer": self.task_optimizer,
+            "loss": self.experience,
+        }
+        return keras.saving.serialize_keras_object({**given, **self._compile_arguments})
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles from what `get_compile_config` returned."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Learns from a stream, as `keras.Model.fit` learns from a data set of examples.
+
+        Args:
+            x: a `tf.data.Dataset` of `warptf.tasks.Task`s without step axis, or what the experience
+                learns from (`ActorCritic.episodes()`).
+            *args: as in `keras.Model.fit`.
+            **kwargs: as in `keras.Model.fit`.
+
+        Returns:
+            Keras' history.
+
+        Raises:
+            TypeError: the data are of another kind.
+            ValueError: the data do not fit the model, or have no end and there is no
+                `steps_per_epoch`.
+        """
+        self._prepare(x, "training", kwargs.get("steps_per_epoch"), "steps_per_epoch")
+        validation = kwargs.get("validation_data")
+        if validation is not None:
+            steps = kwargs.get("validation_steps")
+            self._prepare(validation, "validation", steps, "validation_steps")
+        kwargs.setdefault("shuffle", False)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Scores the learner as it stands.
+
+        Args:
+            x: data as for `fit`.
+            *args: as in `keras.Model.evaluate`.
+            **kwargs: as in `keras.Model.evaluate`.
+
+        Returns:
+            As `keras.Model.evaluate`: the loss and the metrics, averaged over batches.
+        """
+        if not kwargs.get("_use_cached_eval_dataset"):
+            self._prepare(x, "evaluation", kwargs.get("steps"), "steps")
+        return super().evaluate(x, *args, **kwargs)
+
+    def _prepare(self, data: Any, where: str, steps: int | None, argument: str) -> None:
+        if self.experience is None:
+            raise ValueError(f"compile the meta-learner before {where}: it has no loss yet.")
+        check_ends(data, steps, where, argument)
+        self.experience.prepare(self._learner, data, where)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Keeps Keras from calling the model on a batch of tasks, to build it."""
+
+    def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
+        r"""Moves $\theta$, and $\phi$ at every $\eta$-th step, in cross-replica context."""
+        strategy = self.distribute_strategy
+        logs = strategy.run(self._learn, args=(data,))
+        if self.objective is not None:
+            done = tf.convert_to_tensor(self.meta_step.value)
+            due = tf.equal(done % self.warp_update_interval, 0)
+
+            def update() -> tf.Tensor:
+                strategy.run(self._update_warp)
+                return tf.constant(True)
+
+            tf.cond(due, update, lambda: tf.constant(False))
+        return self._report(logs)
+
+    def _learn(self, data: Any) -> dict[str, tf.Tensor]:
+        r"""Moves $\theta$ and gathers the gradient of $\phi$."""
+        phi, theta = self._learner.warp_values(), self._learner.initial_theta()
+        support, learned = self._learn_from(data, theta, phi, "support")
+        self._outer.move_initialization(learned.theta)
+        if self.objective is not None:
+            gradient = self._warp_gradient(data, theta, phi, support, learned)
+            for variable, value in zip(self._gathered, self._all_reduce(gradient), strict=True):
+                variable.assign_add(value)
+        values = {"loss": learned.loss, **learned.metrics}
+        with tf.control_dependencies(list(values.values())):
+            self.meta_step.assign_add(1)
+        return self._track(values)
+
+    def _learn_from(
+        self, data: Any, theta: Tensors, phi: Tensors, part: StreamPart
+    ) -> tuple[Any, Learned]:
+        experience, seed = self._experience(), self._seed(TRAINING)
+        record = experience.record(self._learner, theta, phi, data, seed, part)
+        return record, experience.learn(self._learner, theta, phi, record, seed)
+
+    def _warp_gradient(
+        self, data: Any, theta: Tensors, phi: Tensors, support: Any, learned: Learned
+    ) -> Tensors:
+        r"""Returns the gradient of the objective for $\phi$ at this step."""
+        experience, objective = self._experience(), self.objective
+        assert objective is not None
+        estimates = objective.second_order == "finite_difference"
+        if not (estimates or experience.separate_query):
+            return learned.phi
+        with tf.control_dependencies(learned.theta):
+            stepped = self._learner.initial_theta()
+        _, meta = self._learn_from(data, stepped, phi, "query")
+        if not estimates:
+            return meta.phi
+        # w = (du/dg)^T v for u = theta - alpha g.
+        alpha = tf.convert_to_tensor(self.task_optimizer.learning_rate)
+        w = [-tf.cast(alpha, v.dtype) * v for v in meta.theta]
+
+        def phi_gradient_at(point: Tensors) -> Tensors:
+            seed = self._seed(TRAINING)
+            return experience.learn(self._learner, point, phi, support, seed).phi
+
+        mixed = objective.mixed_difference(phi_gradient_at, theta, w, learned.phi)
+        return [direct + m for direct, m in zip(meta.phi, mixed, strict=True)]
+
+    def _update_warp(self) -> None:
+        r"""Moves $\phi$ along the mean of what was gathered, which is then cleared."""
+        interval = self.warp_update_interval
+        means = [tf.convert_to_tensor(v.value) / interval for v in self._gathered]
+        self._outer.move_phi(means)
+        with tf.control_dependencies(means):
+            for variable in self._gathered:
+                variable.assign(tf.zeros(variable.shape, variable.dtype))
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Scores one batch."""
+        theta, phi = self._learner.initial_theta(), self._learner.warp_values()
+        seed = self._seed(EVALUATION)
+        return self._track(self._experience().score(self._learner, theta, phi, data, seed))
+
+    def _experience(self) -> Experience:
+        assert self.experience is not None
+        return self.experience
+
+    def _seed(self, purpose: int) -> tf.Tensor:
+        step = self.meta_step.value if purpose == TRAINING else 0
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return task_seed(self.seed, purpose, step, replica)
+
+    def _all_reduce(self, gradient: Tensors) -> Tensors:
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync == 1:
+            return gradient
+        return context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
+
+    def _track(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Adds values to the means that are reported, and returns the means so far."""
+        for name, value in values.items():
+            self._trackers[name].update_state(value)
+        return {name: self._trackers[name].result() for name in values}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The means that `fit` and `evaluate` report."""
+        return list(self._trackers.values())
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, serialised."""
+        parts = {"model": self.model, "objective": self.objective}
+        return {
+            "name": self.name,
+            **{key: keras.saving.serialize_keras_object(part) for key, part in parts.items()},
+            "warp_update_interval": self.warp_update_interval,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "ContinualMetaLearner":
+        """Makes the meta-learner from what `get_config` returned."""
+        parts = {
+            key: keras.saving.deserialize_keras_object(config[key], custom_objects=custom_objects)
+            for key in ("model", "objective")
+        }
+        return cls(**{**config, **parts})

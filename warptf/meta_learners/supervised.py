@@ -1,0 +1,138 @@
+"""Labelled examples of many tasks, as a stream."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from warptf.adaptation import Adaptation, as_loss_function, dense_gradient
+from warptf.experience import Experience, Learned, StreamPart, Tensors
+from warptf.inner_optimizers.sgd import SGD
+from warptf.meta_learners.task_axes import as_task, map_tasks, parts_of, task_count
+from warptf.meta_learners.task_checks import check_task, check_values
+from warptf.meta_learners.task_metrics import TaskMetrics
+from warptf.partition import FunctionalLearner, input_spec, output_spec
+from warptf.tasks.task import Task
+
+
+class Supervised(Experience):
+    r"""The loss of a learner on labelled examples, the mean over the tasks of a batch.
+
+    $\theta$ learns from the support sets and $\phi$ from the query sets. Batch norm uses each
+    batch's own statistics where it learns; where it is scored, those of the task's support set.
+
+    Args:
+        loss: a Keras loss, its name or configuration.
+        metrics: Keras metrics, computed per task and averaged over tasks.
+
+    Raises:
+        TypeError: `metrics` is no list.
+        ValueError: no loss, or unknown metrics.
+    """
+
+    def __init__(self, loss: Any, metrics: Sequence[Any] | None = None) -> None:
+        self.loss = as_loss_function(loss)
+        self._given_loss = loss
+        self._metrics = TaskMetrics(metrics or [])
+        self.metric_names = self._metrics.names
+
+    def prepare(self, learner: FunctionalLearner, data: Any, where: str) -> None:
+        """Checks the first batch, and makes the metrics for its shapes."""
+        if not isinstance(data, tf.data.Dataset):
+            raise TypeError(
+                f"the {where} data must be a tf.data.Dataset of warptf.tasks.Task, got "
+                f"{type(data).__name__}: use tf.data.Dataset.from_tensors(task) for one batch."
+            )
+        spec, predictions = input_spec(learner.model), output_spec(learner.model)
+        for first in data.take(1):
+            task = as_task(first)
+            check_task(task, spec, 1, where, query_steps=False)
+            for name, part in parts_of(task).items():
+                if len(tf.nest.flatten(part[0])[0].shape) != len(spec.shape) + 1:
+                    raise ValueError(
+                        f"{where} tasks' {name}: must have no step axis, [T, B, ...], for the "
+                        "stream itself is the steps."
+                    )
+                sparse = "sparse" in str(getattr(self.loss, "name", ""))
+                classes = predictions.shape[-1] if sparse else None
+                check_values(f"{where} tasks' {name}", part[0], part[1], classes)
+            labels = tf.nest.flatten(task.query[1])[0]
+            self._metrics.resolve(
+                tf.TensorSpec((None, *labels.shape[2:]), labels.dtype), predictions
+            )
+            return
+        raise ValueError(f"the {where} data set is empty: it must yield at least one batch.")
+
+    def record(
+        self,
+        learner: FunctionalLearner,
+        theta: Tensors,
+        phi: Tensors,
+        data: Any,
+        seed: tf.Tensor,
+        part: StreamPart,
+    ) -> Task:
+        """Returns the tasks with one part alone, as support and query."""
+        chosen = getattr(as_task(data), part)
+        return Task(chosen, chosen)
+
+    def learn(
+        self,
+        learner: FunctionalLearner,
+        theta: Tensors,
+        phi: Tensors,
+        record: Task,
+        seed: tf.Tensor,
+    ) -> Learned:
+        """Returns the mean loss over tasks, its gradients and the metrics."""
+        problem = self._problem(learner)
+        sources = [*theta, *phi]
+
+        def one(task: Task, index: tf.Tensor) -> dict[str, Any]:
+            state = learner.initial_state(tf.random.experimental.stateless_fold_in(seed, index))
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(sources)
+                output = problem.loss(theta, phi, state, task.support)
+            return {
+                "gradients": dense_gradient(tape, output.loss, sources),
+                "loss": tf.cast(output.loss, tf.float32),
+                **self._metrics(output.predictions, *task.support[1:]),
+            }
+
+        gradients = [tf.TensorSpec(s.shape, s.dtype) for s in sources]
+        means = self._means(one, record, {"gradients": gradients})
+        total = means.pop("gradients")
+        loss = means.pop("loss")
+        return Learned(loss, total[: len(theta)], total[len(theta) :], means)
+
+    def score(
+        self, learner: FunctionalLearner, theta: Tensors, phi: Tensors, data: Any, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Returns the mean loss and metrics on the query sets."""
+        problem = self._problem(learner)
+
+        def one(task: Task, index: tf.Tensor) -> dict[str, Any]:
+            state = learner.initial_state(tf.random.experimental.stateless_fold_in(seed, index))
+            gathered = problem.loss(theta, phi, state, task.support).state
+            output = problem.loss(theta, phi, gathered, task.query, training=False)
+            metrics = self._metrics(output.predictions, *task.query[1:])
+            return {"loss": tf.cast(output.loss, tf.float32), **metrics}
+
+        return self._means(one, as_task(data), {})
+
+    def _problem(self, learner: FunctionalLearner) -> Adaptation:
+        # No step is taken: only its losses are of use here.
+        return Adaptation(learner, SGD(1.0), self.loss)
+
+    def _means(self, one: Any, tasks: Task, more: dict[str, Any]) -> dict[str, Any]:
+        """Returns the means over tasks of what a function of one task returns."""
+        scalar = tf.TensorSpec((), tf.float32)
+        signature = {"loss": scalar, **dict.fromkeys(self.metric_names, scalar), **more}
+        each = map_tasks(one, tasks, signature, task_count(tasks))
+        return tf.nest.map_structure(lambda values: tf.reduce_mean(values, axis=0), each)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, serialised."""
+        given = {"loss": self._given_loss, "metrics": self._metrics.given}
+        return keras.saving.serialize_keras_object(given)
