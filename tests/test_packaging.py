@@ -28,6 +28,7 @@ def test_every_package_is_installed() -> None:
         "warptf.train",
         "warptf.envs",
         "warptf_launcher",
+        "warptf_gym_plugin",
     }
 
 
