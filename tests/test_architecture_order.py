@@ -30,6 +30,8 @@ LEVELS = {
 }
 LIBRARY = [path for path in sorted((ROOT / "warptf").rglob("*.py"))]
 PROGRAMS = sorted((ROOT / "train").rglob("*.py"))
+ENVIRONMENTS = sorted((ROOT / "envs").rglob("*.py"))
+ALL = LIBRARY + PROGRAMS + ENVIRONMENTS
 
 
 def name_of(path: Path) -> str:
@@ -48,7 +50,8 @@ def imported_modules(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0 or path.parts[-2] == "train", f"relative import in {path}"
+            relative = node.level > 0
+            assert not relative or path.parts[-2] in ("train", "envs"), f"relative import in {path}"
             module = node.module or ""
             modules |= {f"{module}.{alias.name}" for alias in node.names} | {module}
     return modules
@@ -77,8 +80,14 @@ def test_library_imports_no_program(path: Path) -> None:
     assert not imported_parts(path) & {"train", "envs"}
 
 
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=name_of)
+def test_environments_import_no_program(path: Path) -> None:
+    tops = {module.split(".")[0] for module in imported_modules(path)}
+    assert "train" not in tops and "train" not in imported_parts(path)
+
+
 def test_package_itself_holds_only_imports() -> None:
-    for path in LIBRARY + PROGRAMS:
+    for path in ALL:
         if path.name != "__init__.py":
             continue
         for node in ast.parse(path.read_text()).body:
@@ -103,10 +112,10 @@ def private_names_used(path: Path) -> set[str]:
     return {n.attr for n in nodes if n.attr.startswith("_") and not n.attr.startswith("__")}
 
 
-OWN_NAMES = set().union(*(private_names_defined(path) for path in LIBRARY + PROGRAMS))
+OWN_NAMES = set().union(*(private_names_defined(path) for path in ALL))
 
 
-@pytest.mark.parametrize("path", LIBRARY + PROGRAMS, ids=name_of)
+@pytest.mark.parametrize("path", ALL, ids=name_of)
 def test_only_partition_uses_private_names_of_keras(path: Path) -> None:
     if path == ROOT / "warptf" / "partition.py":
         return

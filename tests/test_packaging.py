@@ -24,7 +24,12 @@ def test_every_package_is_installed() -> None:
     listed = set(lines(setup()["options"]["packages"]))
     library = {path.parent for path in (ROOT / "warptf").rglob("__init__.py")}
     expected = {".".join(folder.relative_to(ROOT).parts) for folder in library}
-    assert listed == expected | {"warptf.train", "warptf_launcher"}
+    assert listed == expected | {
+        "warptf.train",
+        "warptf.envs",
+        "warptf_launcher",
+        "warptf_gym_plugin",
+    }
 
 
 def test_pyproject_holds_tools_only() -> None:

@@ -1,0 +1,1 @@
+"""What Gym runs when it is imported, so that it knows the maze."""
