@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -11,6 +12,7 @@ from .checks import finite_number, whole_number
 from .maze_state import MazeState
 
 
+@keras.saving.register_keras_serializable(package="warptf")
 @dataclasses.dataclass(frozen=True)
 class Maze:
     r"""A grid of free cells and pillars, with a goal to be found again and again.
@@ -201,6 +203,27 @@ class Maze:
             action=action,
         )
         return state, self._observation(state), reward
+
+    def alive(self, state: MazeState) -> tf.Tensor:
+        """Returns ones, `[B]`: all episodes last as long.
+
+        Args:
+            state: A state.
+        """
+        return tf.ones_like(state.reward)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Maze":
+        """Makes the maze from what `get_config` returned.
+
+        Args:
+            config: The constructor's arguments.
+        """
+        return cls(**config)
 
     def checked_goals(self, goal: Any, batch_size: int | None) -> tf.Tensor:
         """Returns goals if they are such as `reset` takes.

@@ -21,8 +21,10 @@ LEVELS = {
     "tasks": 2,
     "adaptation": 3,
     "diagnostics": 2,
+    "experience": 2,
     "objectives": 4,
     "initializations": 4,
+    "reinforcement": 4,
     # Serving needs the inner loop alone; the meta-learners' own `export` calls it.
     "export": 4,
     "meta_learners": 5,

@@ -12,7 +12,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
 
     Args:
         patience: Evaluations without a new best figure after which training ends.
-        name: The figure: "accuracy", the more the better, or "loss", the less.
+        name: The figure: "accuracy" or "reward", the more the better, or "loss", the less.
         seen: Its values in evaluations before a run was continued.
     """
 

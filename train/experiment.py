@@ -12,7 +12,7 @@ import tensorflow as tf
 from .early_stopping import EarlyStopping, stops
 from .recorder import Recorder
 from .run_directory import RunDirectory
-from .run_options import RunOptions
+from .run_options import RunOptions, flag
 
 
 class Experiment(abc.ABC):
@@ -28,7 +28,10 @@ class Experiment(abc.ABC):
     preset_fields: tuple[str, ...]
     """The fields that `from_preset` sets the defaults of others by."""
     monitored = "accuracy"
-    """The figure on validation tasks that says which learner is the best: "accuracy" or "loss"."""
+    """The figure on validation tasks that says which learner is the best: "accuracy", "reward" or
+    "loss"."""
+    rate_field = "inner_rate"
+    """The field that is to be lowered where figures are not finite."""
     reports_best = False
     """Whether the best learner on validation is reported where there is one, or the last."""
 
@@ -178,8 +181,8 @@ class Experiment(abc.ABC):
         figures = self.figures(config, tasks, scores)
         if not math.isfinite(figures[self.monitored]):
             raise ValueError(
-                f"adaptation to the test tasks gave a {self.monitored} that is not finite: lower "
-                f"--inner-rate {config.inner_rate}"
+                f"the test tasks gave a {self.monitored} that is not finite: lower "
+                f"{flag(self.rate_field)} {getattr(config, self.rate_field)}"
             )
         return {
             "experiment": self.name,

@@ -3,6 +3,7 @@
 from .continual_sine import ContinualSineExperiment
 from .experiment import Experiment
 from .few_shot import FewShotExperiment
+from .maze import MazeExperiment
 from .multi_shot import MultiShotExperiment
 from .sine import SineExperiment
 from .surfaces import SurfacesExperiment
@@ -15,6 +16,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         SineExperiment(),
         ContinualSineExperiment(),
         SurfacesExperiment(),
+        MazeExperiment(),
     )
 }
 DEFAULT_EXPERIMENT = MultiShotExperiment.name

@@ -23,7 +23,7 @@ class Recorder(keras.callbacks.Callback):
         evaluate_every: Epochs between two evaluations; 0 for none.
         checkpoint_every: Epochs between two checkpoints; 0 for none.
         step: Meta-steps done before training starts.
-        monitored: "accuracy" or "loss": what the best learner on validation is the best in.
+        monitored: "accuracy", "reward" or "loss": what the best learner on validation is best in.
         keep_best: Whether to keep it.
     """
 
@@ -73,7 +73,7 @@ class Recorder(keras.callbacks.Callback):
         if not np.isfinite(list(means.values())).all():
             raise ValueError(
                 f"meta-training came upon numbers that are not finite by meta-step {step} "
-                f"({means}): lower --inner-rate, --meta-rate or --initialization-rate, or look "
+                f"({means}): lower the rates (--inner-rate, --meta-rate and their like), or look "
                 "for such numbers in the data"
             )
         seconds = round(time.monotonic() - self._epoch_started, 3)

@@ -6,6 +6,7 @@ from warptf.reinforcement.environment import Environment
 from warptf.reinforcement.gymnasium_environment import GymnasiumEnvironment
 from warptf.reinforcement.hebbian_rnn_cell import HebbianRNNCell
 from warptf.reinforcement.hyper_rnn_cell import HyperRNNCell
+from warptf.reinforcement.player import Player
 from warptf.reinforcement.recurrent_agent import RecurrentAgent
 from warptf.reinforcement.recurrent_cell import RecurrentCell
 from warptf.reinforcement.returns import discounted_returns
@@ -22,6 +23,7 @@ __all__ = [
     "GymnasiumEnvironment",
     "HebbianRNNCell",
     "HyperRNNCell",
+    "Player",
     "RNNCell",
     "RecurrentAgent",
     "RecurrentCell",
