@@ -106,6 +106,7 @@ def compare(
     run_dirs: tyro.conf.Positional[tuple[Path, ...]],
     csv: Path | None = None,
     plot: Path | None = None,
+    curves: Path | None = None,
     debug: bool = False,
 ) -> None:
     """Prints a table of finished runs: mean and standard deviation over seeds.
@@ -113,7 +114,8 @@ def compare(
     Args:
         run_dirs: The run directories.
         csv: Also write the table to this file.
-        plot: Also draw the accuracies into this image file.
+        plot: Also draw the accuracies, rewards or losses into this image file.
+        curves: Also draw the rewards or losses along meta-training into this image file.
         debug: Show the traceback of an error instead of one line.
     """
     rows = comparison.compare(run_dirs)
@@ -121,6 +123,8 @@ def compare(
         comparison.write_csv(rows, csv)
     if plot is not None:
         comparison.write_plot(rows, plot)
+    if curves is not None:
+        comparison.write_curves(run_dirs, curves)
     print(comparison.table(rows))
 
 

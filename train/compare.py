@@ -18,9 +18,12 @@ FIGURES = (
     "accuracy_undistorted",
     "macro_f1",
     "auc",
+    "reward",
     "loss",
     "seconds",
 )
+_MORE_IS_BETTER = ("accuracy", "reward")
+_LEVELS = {"reward_optimal": "shortest paths", "reward_random": "random actions"}
 _NOT_GROUPED = RunOptions.NOT_COMPARED | {"seed"}
 
 
@@ -34,20 +37,61 @@ def compare(paths: Sequence[Path]) -> list[dict[str, Any]]:
         FileNotFoundError: If a run has not finished.
         ValueError: If there is no run, or its files are damaged.
     """
+    rows = [
+        {"run": label, "seeds": len(runs), **_means([result for _, result in runs])}
+        for label, runs in _groups(paths).items()
+    ]
+    return sorted(rows, key=_rank)
+
+
+def write_curves(paths: Sequence[Path], path: Path) -> None:
+    """Draws the reward along meta-training, or the loss of runs that earn none.
+
+    One line per method and configuration, the mean over seeds, with the band between the quartiles
+    of the seeds; of seeds that went on for longer than others, what all have.
+
+    Args:
+        paths: Run directories, as for `compare`.
+        path: The image file.
+
+    Raises:
+        FileNotFoundError: If a run has not finished.
+        ValueError: If there is no run, or nothing was meta-trained, or the runs have no figure in
+            common.
+    """
+    groups = _groups(paths)
+    rows = {
+        label: [[r for r in run.read_metrics() if r["kind"] == "training"] for run, _ in runs]
+        for label, runs in groups.items()
+    }
+    every = [row for seeds in rows.values() for training in seeds for row in training[:1]]
+    if len(every) < len(paths):
+        raise ValueError("--curves: a run has no meta-training to draw; leave it out")
+    common = [name for name in ("reward", "loss") if all(name in row for row in every)]
+    if not common:
+        raise ValueError("--curves: the runs have no figure in common; draw them one by one")
+    values, steps = {}, {}
+    for label, seeds in rows.items():
+        shortest = min(map(len, seeds))
+        values[label] = [[row[common[0]] for row in training[:shortest]] for training in seeds]
+        steps[label] = [row["step"] for row in seeds[0][:shortest]]
+    result = next(iter(groups.values()))[0][1]
+    levels = {label: result[name] for name, label in _LEVELS.items() if name in result}
+    plotting.bands(values, path, xlabel="meta-step", ylabel=common[0], steps=steps, levels=levels)
+
+
+def _groups(paths: Sequence[Path]) -> dict[str, list[tuple[RunDirectory, dict[str, Any]]]]:
+    """Returns the runs of each method and configuration, with their results, by what it is."""
     if not paths:
         raise ValueError("RUN_DIR: no run to compare; name at least one run directory")
-    groups: dict[tuple[tuple[str, Any], ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[tuple[str, Any], ...], list[tuple[RunDirectory, dict[str, Any]]]] = {}
     for path in paths:
         run = RunDirectory(path)
         config, result = run.read_json(run.config), run.read_json(run.result)
         config["experiment"] = result["experiment"]
         key = tuple(sorted((k, _hashable(v)) for k, v in config.items() if k not in _NOT_GROUPED))
-        groups.setdefault(key, []).append(result)
-    rows = [
-        {"run": label, "seeds": len(results), **_means(results)}
-        for label, results in zip(_labels(list(groups)), groups.values(), strict=True)
-    ]
-    return sorted(rows, key=_rank)
+        groups.setdefault(key, []).append((run, result))
+    return dict(zip(_labels(list(groups)), groups.values(), strict=True))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -87,7 +131,7 @@ def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def write_plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draws the accuracies as bars, or the losses of runs that have none.
+    """Draws the accuracies as bars, or the rewards or losses of runs that have none.
 
     Args:
         rows: What `compare` returned.
@@ -96,7 +140,8 @@ def write_plot(rows: list[dict[str, Any]], path: Path) -> None:
     Raises:
         ValueError: If no figure is common to all runs.
     """
-    common = [name for name in ("accuracy", "loss") if all(name in row for row in rows)]
+    names = (*_MORE_IS_BETTER, "loss")
+    common = [name for name in names if all(name in row for row in rows)]
     if not common:
         raise ValueError("--plot: the runs have no figure in common; draw experiments one by one")
     means = {row["run"]: row[common[0]] for row in rows}
@@ -117,7 +162,10 @@ def _means(results: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _rank(row: dict[str, Any]) -> tuple[bool, float]:
-    return ("accuracy" not in row, -row["accuracy"] if "accuracy" in row else row["loss"])
+    for name in _MORE_IS_BETTER:
+        if name in row:
+            return (False, -row[name])
+    return (True, row["loss"])
 
 
 def _hashable(value: Any) -> Any:

@@ -62,7 +62,7 @@ class MazeExperiment(Experiment):
             optimizer=keras.optimizers.Adam(config.meta_rate or config.task_rate),
             task_optimizer=keras.optimizers.Adam(config.task_rate),
             loss=tasks.experience,
-            jit_compile=config.jit_compile,
+            jit_compile=config.jit == "meta-step",
             steps_per_execution=config.execution_steps,
         )
         return learner

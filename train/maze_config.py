@@ -84,8 +84,8 @@ class MazeConfig(RunOptions):
         if meta_learner not in MODULATED:
             values |= dict(lstm_units=None)
         if meta_learner in PLASTIC and preset != "smoke":
-            # A trace for each pair of units and episode: all steps' would not fit into a cache.
-            values |= dict(segment_steps=20, **_PLASTIC.get(preset, {}))
+            # A trace for each pair of units and episode: those of many steps fit into no cache.
+            values |= dict(segment_steps=2, **_PLASTIC.get(preset, {}))
         return cls(**{**values, **overrides})
 
     @property

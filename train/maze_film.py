@@ -32,7 +32,5 @@ def write_film(agent: keras.Model, maze: Maze, path: Path) -> None:
         images.append(Image.fromarray(as_image(maze, *cells)))
         state, _, _ = maze.step(state, action)
     aside = path.with_name("writing-" + path.name)
-    images[0].save(
-        aside, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0
-    )
+    images[0].save(aside, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0)
     os.replace(aside, path)

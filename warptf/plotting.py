@@ -107,16 +107,20 @@ def bands(
     ylabel: str,
     marks: Sequence[float] = (),
     log: bool = False,
+    steps: Mapping[str, ArrayLike] | None = None,
+    levels: Mapping[str, float] | None = None,
 ) -> None:
     """Draws the mean of each group over steps, with the band between its quartiles.
 
     Args:
-        values: For each group `[N, K]`, one row for each of `N` tasks, at steps 0 to `K` - 1.
+        values: For each group `[N, K]`, one row for each of `N` tasks or seeds.
         path: The image file to write; its suffix gives the format.
         xlabel: What the steps are.
         ylabel: What was measured.
         marks: Steps at which to draw a vertical line.
         log: Whether the values, all above 0, are drawn on a logarithmic scale.
+        steps: For each group the steps `[K]`; 0 to `K` - 1 if `None`.
+        levels: Values at which to draw a horizontal line, by what they are.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "bands.png"
@@ -127,10 +131,13 @@ def bands(
     figure, axes = _figure()
     for name, group in values.items():
         rows = np.asarray(group)
-        steps = np.arange(rows.shape[1])
-        (line,) = axes.plot(steps, rows.mean(0), label=name)
+        x = np.arange(rows.shape[1]) if steps is None else np.asarray(steps[name])
+        (line,) = axes.plot(x, rows.mean(0), label=name)
         low, high = np.quantile(rows, (0.25, 0.75), axis=0)
-        axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+        axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    for rank, (name, level) in enumerate((levels or {}).items()):
+        style = ("--", ":", "-.")[rank % 3]
+        axes.axhline(level, color="gray", linestyle=style, label=name)
     for mark in marks:
         axes.axvline(mark, color="gray", linewidth=0.5)
     axes.set(xlabel=xlabel, ylabel=ylabel)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from warptf.train.compare import compare, table, write_csv, write_plot
+from warptf.train.cli import main
+from warptf.train.compare import compare, table, write_csv, write_curves, write_plot
 from warptf.train.few_shot_config import FewShotConfig
+from warptf.train.maze_config import MazeConfig
 from warptf.train.multi_shot_config import MultiShotConfig
 
 
@@ -67,6 +69,47 @@ def test_table_csv_and_plot(runs: list[Path], tmp_path: Path) -> None:
     assert [float(row["accuracy"]) for row in read] == [0.625, 0.5, 0.25]
     write_plot(rows, tmp_path / "t.png")
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+
+
+def maze_run(path: Path, rewards: list[float], **fields: object) -> Path:
+    config = MazeConfig.from_preset("smoke", **fields)
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps(config.to_json()))
+    result = dict(experiment="maze", reward=rewards[-1], seconds=7.0, reward_random=5.0,
+                  reward_optimal=270.0)  # fmt: skip
+    (path / "result.json").write_text(json.dumps(result))
+    rows = [dict(kind="training", step=10 * i, reward=r) for i, r in enumerate(rewards, 1)]
+    (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_curves_of_rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict = {}
+    monkeypatch.setattr(
+        "warptf.plotting.bands",
+        lambda values, path, **options: drawn.update(values=values, **options),
+    )
+    paths = [
+        maze_run(tmp_path / "a", [1.0, 2.0, 3.0], seed=0),
+        maze_run(tmp_path / "b", [3.0, 6.0], seed=1),
+        maze_run(tmp_path / "c", [1.0, 1.0, 2.0], meta_learner="rnn"),
+    ]
+    write_curves(paths, tmp_path / "curves.png")
+    assert drawn["values"] == {"warp-rnn": [[1.0, 2.0], [3.0, 6.0]], "rnn": [[1.0, 1.0, 2.0]]}
+    assert drawn["steps"] == {"warp-rnn": [10, 20], "rnn": [10, 20, 30]}
+    assert drawn["levels"] == {"shortest paths": 270.0, "random actions": 5.0}
+    # The most reward first.
+    assert [row["run"] for row in compare(paths)] == ["warp-rnn", "rnn"]
+    (paths[0] / "metrics.jsonl").write_text("")
+    with pytest.raises(ValueError, match="no meta-training to draw"):
+        write_curves(paths, tmp_path / "curves.png")
+
+
+def test_the_command_draws_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, image = maze_run(tmp_path / "a", [1.0, 2.0]), tmp_path / "curves.png"
+    assert main(["compare", str(run), "--curves", str(image)]) == 0
+    assert image.read_bytes().startswith(b"\x89PNG")
+    assert "| warp-rnn | 1 | 2.000 ± 0.000 |" in capsys.readouterr().out
 
 
 def test_unfinished_run_is_refused(runs: list[Path]) -> None:

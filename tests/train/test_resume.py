@@ -17,6 +17,9 @@ SMALL += ["--meta-steps", "6", "--epoch-steps", "1", "--evaluate-every", "2"]
 MULTI_SHOT = ["train", "multi-shot", *SMALL, "--batch-size", "4"]
 # MT-Net draws masks, Adam and momentum keep a state, and the best learner is kept beside the last.
 FEW_SHOT = ["train", "few-shot", *SMALL, "--meta-learner", "mt-net", "--patience", "4"]
+# What is gathered for the warp parameters must be kept: they move at every second update.
+MAZE = ["train", "maze", "--preset", "smoke", "--meta-steps", "6", "--epoch-steps", "1"]
+MAZE += ["--evaluate-every", "2"]
 
 
 def rows_without_seconds(path: Path) -> list[dict]:
@@ -50,7 +53,12 @@ def kill_after(flags: list[str], lines: int, delay: float, run_dir: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "flags", [pytest.param(MULTI_SHOT, id="multi-shot"), pytest.param(FEW_SHOT, id="few-shot")]
+    "flags",
+    [
+        pytest.param(MULTI_SHOT, id="multi-shot"),
+        pytest.param(FEW_SHOT, id="few-shot"),
+        pytest.param(MAZE, id="maze"),
+    ],
 )
 def test_killed_and_resumed_run_equals_an_uninterrupted_one(
     flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

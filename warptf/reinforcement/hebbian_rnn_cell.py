@@ -77,7 +77,9 @@ class HebbianRNNCell(RNNCell):
         before, square = states[0], (-1, self.units, self.units)
         hebb = tf.reshape(states[1], square)
         # Rows are inputs and columns outputs, as in the kernels.
-        plastic = tf.einsum("bi,bij->bj", before, self.value_of(self.plasticity) * hebb)
+        plastic = tf.reduce_sum(
+            before[:, :, None] * (self.value_of(self.plasticity) * hebb), axis=1
+        )
         fixed = product(before, self.recurrent_kernel)
         h = tf.tanh(projected[0] + fixed + plastic)
         modulation = product(h, self.modulation_kernel) + self.value_of(self.modulation_bias)

@@ -15,10 +15,11 @@ class RecurrentCell(keras.layers.Layer):
     r"""A cell of a recurrent learner, in two parts: what depends on the input alone, and the rest.
 
     $s_t = \mathrm{advance}(\mathrm{project}(x_t), s_{t-1})$, the first part of the state $s_t$
-    being the output $h_t$. Projections are computed for all steps at once where the inputs are known.
-    `advance` multiplies by weight matrices through the `product` that it is given: when an episode
-    is differentiated, the products that were computed while it was lived need not be computed
-    again. Each example of a batch must be treated apart from the others, without random numbers.
+    being the output $h_t$. Projections are computed for all steps at once where the inputs are
+    known. `advance` multiplies by weight matrices through the `product` that it is given: when an
+    episode is differentiated, the products that were computed while it was lived need not be
+    computed again. Each example of a batch must be treated apart from the others, without random
+    numbers.
 
     Any Keras cell can be used in its place, more slowly.
 
