@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from warptf.adaptation import Adaptation, InnerState
-from warptf.partition import input_spec
+from warptf.partition import FunctionalLearner, input_spec
 
 
 class ServedLearner(tf.Module):
@@ -30,11 +30,11 @@ class ServedLearner(tf.Module):
         self._problem = problem
         # Integers, which the compiled functions hold as constants.
         self._seed = [int(part) for part in seed]
-        self._start_theta = _constants(learner.initial_theta(), "start")
-        self._phi = _constants(learner.warp_values(), "phi")
-        self._hyper = _constants(problem.optimizer.hyper_values(), "hyper")
+        self._start_theta = constants(learner.initial_theta(), "start")
+        self._phi = constants(learner.warp_values(), "phi")
+        self._hyper = constants(problem.optimizer.hyper_values(), "hyper")
         state = learner.initial_state(seed)
-        self._start_state = _constants(state, "start_state")
+        self._start_state = constants(state, "start_state")
         self._theta = [tf.Variable(v, name=f"theta_{i}") for i, v in enumerate(self._start_theta)]
         self._state = [tf.Variable(v, name=f"state_{i}") for i, v in enumerate(self._start_state)]
         x, y = input_spec(learner.model), label_spec
@@ -112,15 +112,62 @@ def export_learner(
         FileExistsError: the folder is there and holds something.
         OSError: it cannot be written.
     """
+    served = ServedLearner(problem, label_spec, steps, seed)
+    signatures = {name: getattr(served, name) for name in ("adapt_and_predict", "adapt", "predict")}
+    save_whole(served, path, signatures, **kwargs)
+
+
+def export_predictor(learner: FunctionalLearner, path: Any, **kwargs: Any) -> None:
+    """Writes a learner that does not adapt as a SavedModel that predicts, whole or not at all.
+
+    Args:
+        learner: the functional view of a model.
+        path: folder to write.
+        **kwargs: options of `tf.saved_model.save`.
+
+    Raises:
+        FileExistsError: the folder is there and holds something.
+        OSError: it cannot be written.
+    """
+    module = tf.Module(name="served_predictor")
+    module.values = [
+        constants(values, name)
+        for name, values in (
+            ("theta", learner.initial_theta()),
+            ("phi", learner.warp_values()),
+            ("state", learner.initial_state(tf.constant([0, 0]))),
+        )
+    ]
+
+    def predict(x: Any) -> dict[str, Any]:
+        theta, phi, state = tf.nest.map_structure(tf.convert_to_tensor, list(module.values))
+        return {"predictions": learner(theta, phi, state, x, training=False).predictions}
+
+    spec = _named(input_spec(learner.model), "x")
+    module.predict = tf.function(predict, input_signature=[spec], autograph=False)
+    save_whole(module, path, {"predict": module.predict}, **kwargs)
+
+
+def save_whole(module: tf.Module, path: Any, signatures: dict[str, Any], **kwargs: Any) -> None:
+    """Writes a module as a SavedModel, whole or not at all.
+
+    Args:
+        module: the module.
+        path: folder to write.
+        signatures: its functions that are to be served, by name.
+        **kwargs: options of `tf.saved_model.save`.
+
+    Raises:
+        FileExistsError: the folder is there and holds something.
+        OSError: it cannot be written.
+    """
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"{path} exists already: name a new or empty folder for the export.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    served = ServedLearner(problem, label_spec, steps, seed)
-    signatures = {name: getattr(served, name) for name in ("adapt_and_predict", "adapt", "predict")}
     aside = tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent)
     try:
-        tf.saved_model.save(served, aside, signatures=signatures, **kwargs)
+        tf.saved_model.save(module, aside, signatures=signatures, **kwargs)
         if path.exists():
             path.rmdir()
         os.chmod(aside, 0o777 & ~_umask())
@@ -129,7 +176,13 @@ def export_learner(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _constants(values: Any, name: str) -> list[tf.Variable]:
+def constants(values: Any, name: str) -> list[tf.Variable]:
+    """Returns values as variables of a module, which nothing moves.
+
+    Args:
+        values: tensors.
+        name: what they are.
+    """
     return [tf.Variable(v, trainable=False, name=f"{name}_{i}") for i, v in enumerate(values)]
 
 

@@ -7,15 +7,17 @@ import keras
 import tensorflow as tf
 
 from warptf.experience import Experience, Learned, StreamPart
-from warptf.layers.registration import register_layer_class
+from warptf.export import export_predictor
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
 from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
+from warptf.meta_learners.learner_model import LearnerModel
 from warptf.meta_learners.outer_optimizers import OuterOptimizers, optimizer_or_copy
 from warptf.meta_learners.seeds import EVALUATION, TRAINING, task_seed
 from warptf.meta_learners.supervised import Supervised
 from warptf.meta_learners.task_checks import check_ends
 from warptf.objectives.warp_grad import WarpGrad
-from warptf.partition import FunctionalLearner
+from warptf.reinforcement.recurrent_agent import RecurrentAgent
+from warptf.reinforcement.served_agent import export_agent
 
 Tensors = list[tf.Tensor]
 
@@ -23,7 +25,7 @@ DEFAULT_OBJECTIVE = WarpGrad("none")
 
 
 @keras.saving.register_keras_serializable(package="warptf")
-class ContinualMetaLearner(CrossReplicaSteps, keras.Model):
+class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
     r"""Algorithm 3: moves $\theta$ at every step of a stream, and $\phi$ at every $\eta$-th.
 
     At every step, $\theta$ moves along $\nabla_\theta L_{task}(\theta; \phi)$ of a batch of tasks
@@ -66,11 +68,6 @@ class ContinualMetaLearner(CrossReplicaSteps, keras.Model):
         arXiv 1909.00025, algorithm 3.
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Registers the subclass, so that Keras finds it when loading."""
-        super().__init_subclass__(**kwargs)
-        register_layer_class(cls)
-
     def __init__(
         self,
         model: keras.Model,
@@ -79,14 +76,13 @@ class ContinualMetaLearner(CrossReplicaSteps, keras.Model):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
         check_kind("model", model, keras.Model)
+        super().__init__(model, **kwargs)
         check_kind("objective", objective, (WarpGrad, type(None)))
-        self.model, self.objective = model, objective
+        self.objective = objective
         self.warp_update_interval = positive_integer("warp_update_interval", warp_update_interval)
         self.seed = int(seed)
-        self._learner = FunctionalLearner(model)
-        parts = self._learner.partition
+        parts = self.partition
         if objective is not None and objective.second_order == "exact":
             raise ValueError(
                 'objective WarpGrad("exact") differentiates inner steps twice, and a stream has '
@@ -103,34 +99,13 @@ class ContinualMetaLearner(CrossReplicaSteps, keras.Model):
                 f"model {model.name!r} has context variables, which start from zero for every "
                 "task and so learn nothing from a stream: leave them out."
             )
-        self.meta_step = self._counter("meta_step", (), "int64")
+        self.meta_step = self._same_everywhere("meta_step", (), "int64")
         self._gathered = [
-            self._counter(f"gathered_{index}", variable.shape, variable.dtype)
+            self._same_everywhere(f"gathered_{index}", variable.shape, variable.dtype)
             for index, variable in enumerate(parts.warp_variables)
         ]
         self.experience: Experience | None = None
-        self._trackers: dict[str, keras.metrics.Mean] = {}
         self.built = True
-
-    def _counter(self, name: str, shape: Any, dtype: Any) -> keras.Variable:
-        """Returns a variable of zeros that is the same on all replicas."""
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            dtype=dtype,
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-        )
-
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Predicts with the model as it stands."""
-        return self.model(inputs, training=training)
-
-    @property
-    def partition(self) -> Any:
-        """The `warptf.partition` of the model."""
-        return self._learner.partition
 
     def compile(
         self,
@@ -249,9 +224,6 @@ class ContinualMetaLearner(CrossReplicaSteps, keras.Model):
         check_ends(data, steps, where, argument)
         self.experience.prepare(self._learner, data, where)
 
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Keeps Keras from calling the model on a batch of tasks, to build it."""
-
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
         r"""Moves $\theta$, and $\phi$ at every $\eta$-th step, in cross-replica context."""
         strategy = self.distribute_strategy
@@ -328,6 +300,23 @@ class ContinualMetaLearner(CrossReplicaSteps, keras.Model):
         seed = self._seed(EVALUATION)
         return self._track(self._experience().score(self._learner, theta, phi, data, seed))
 
+    def export(self, filepath: Any, **kwargs: Any) -> None:
+        """Writes a SavedModel that predicts, or acts, without this package.
+
+        Of a `RecurrentAgent` its functions and signatures are `start(episodes)`, the states in
+        which episodes start, and `act(observation, state_0, ...)`, which returns `logits`, `value`,
+        the likeliest `action` and the states to go on with; of any other model `predict(x)`.
+
+        Args:
+            filepath: folder to write; it must not exist, or be empty.
+            **kwargs: options of `tf.saved_model.save`.
+
+        Raises:
+            FileExistsError: the folder is there and holds something.
+        """
+        write = export_agent if isinstance(self.model, RecurrentAgent) else export_predictor
+        write(self._learner, filepath, **kwargs)
+
     def _experience(self) -> Experience:
         assert self.experience is not None
         return self.experience
@@ -342,17 +331,6 @@ class ContinualMetaLearner(CrossReplicaSteps, keras.Model):
         if context.num_replicas_in_sync == 1:
             return gradient
         return context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
-
-    def _track(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Adds values to the means that are reported, and returns the means so far."""
-        for name, value in values.items():
-            self._trackers[name].update_state(value)
-        return {name: self._trackers[name].result() for name in values}
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """The means that `fit` and `evaluate` report."""
-        return list(self._trackers.values())
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""

@@ -14,8 +14,8 @@ from warptf.initializations.initialization import (
     InitializationStep,
 )
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
-from warptf.layers.registration import register_layer_class
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
+from warptf.meta_learners.learner_model import LearnerModel
 from warptf.meta_learners.outer_optimizers import OuterOptimizers, optimizer_or_copy
 from warptf.meta_learners.seeds import TRAINING, task_seed
 from warptf.meta_learners.serving import Serving
@@ -29,7 +29,7 @@ from warptf.meta_learners.task_checks import check_ends, check_task, check_value
 from warptf.meta_learners.task_metrics import TaskMetrics
 from warptf.meta_learners.task_scoring import TaskScoring
 from warptf.objectives.objective import Objective
-from warptf.partition import FunctionalLearner, input_spec, output_spec
+from warptf.partition import input_spec, output_spec
 from warptf.tasks.task import Task
 
 Tensors = list[tf.Tensor]
@@ -37,7 +37,7 @@ Tensors = list[tf.Tensor]
 BATCH_NORMS = ("support", "transductive")
 
 
-class MetaLearner(TaskScoring, Serving, keras.Model):
+class MetaLearner(TaskScoring, Serving, LearnerModel):
     r"""A Keras model that learns how another one adapts.
 
     `fit` runs meta-steps on a data set of `warptf.tasks.Task`s, `evaluate` adapts to each task's
@@ -68,11 +68,6 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
             model without warp variables.
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Registers the subclass, so that Keras finds it when loading."""
-        super().__init_subclass__(**kwargs)
-        register_layer_class(cls)
-
     def __init__(
         self,
         model: keras.Model,
@@ -86,15 +81,14 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         batch_norm: str = "support",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        check_kind("model", model, keras.Model)
+        super().__init__(model, **kwargs)
         if batch_norm not in BATCH_NORMS:
             raise ValueError(f"batch_norm must be one of {BATCH_NORMS}, got {batch_norm!r}.")
         initialization = Fixed() if initialization is None else initialization
-        check_kind("model", model, keras.Model)
         check_kind("inner_optimizer", inner_optimizer, InnerOptimizer)
         check_kind("objective", objective, (Objective, type(None)))
         check_kind("initialization", initialization, Initialization)
-        self.model = model
         self.inner_optimizer = initialization.inner_optimizer(inner_optimizer)
         self.inner_steps = positive_integer("inner_steps", inner_steps)
         self.objective: Any = objective
@@ -107,7 +101,6 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         )
         self.seed = int(seed)
         self.batch_norm = batch_norm
-        self._learner = FunctionalLearner(model)
         self.inner_optimizer.build_for(self._learner.theta_variables)
         shared = (*self.partition.warp_variables, *self.inner_optimizer.trainable_variables)
         if objective is not None and not shared:
@@ -116,30 +109,13 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
                 "warp layers (warptf.interleave), declare some (warptf.designate), learn the "
                 "inner rates (warptf.inner_optimizers.LearnedSGD), or pass objective=None."
             )
-        self.meta_step = self.add_weight(
-            name="meta_step",
-            shape=(),
-            initializer="zeros",
-            dtype="int64",
-            trainable=False,
-            aggregation="only_first_replica",
-        )
+        self.meta_step = self._same_everywhere("meta_step", (), "int64")
         self._model_input = input_spec(model)
         self._input_rank = len(self._model_input.shape)
         self._label_spec: tf.TensorSpec | None = None
         self._is_compiled = False
         self._task_metrics = TaskMetrics([])
-        self._trackers: dict[str, keras.metrics.Mean] = {}
         self.built = True
-
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Predicts with the model as it stands, not adapted."""
-        return self.model(inputs, training=training)
-
-    @property
-    def partition(self) -> Any:
-        """The `warptf.partition` of the model."""
-        return self._learner.partition
 
     # Compiling.
 
@@ -308,9 +284,6 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
     def _evaluation_steps(self) -> int:
         return self.evaluation_steps or self.inner_steps
 
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Keeps Keras from calling the model on a mean of the replicas' tasks, to build it."""
-
     def _prepare(self, data: Any, steps: int, where: str, query_steps: bool = True) -> Task:
         """Checks the first meta-batch, makes the metrics for its shapes and returns it."""
         if not isinstance(data, tf.data.Dataset):
@@ -447,22 +420,6 @@ class MetaLearner(TaskScoring, Serving, keras.Model):
         with tf.control_dependencies(list(values.values())):
             self.meta_step.assign_add(1)
         return self._track(values, weight)
-
-    def _track(
-        self, values: dict[str, tf.Tensor], weight: tf.Tensor | None = None
-    ) -> dict[str, tf.Tensor]:
-        """Adds weighted values to the means that are reported, and returns the means so far."""
-        for name, value in values.items():
-            # A step is begun before it is known that the data have ended: nothing may be counted
-            # before the value is there.
-            with tf.control_dependencies([value]):
-                self._trackers[name].update_state(value, weight)
-        return {name: self._trackers[name].result() for name in values}
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """The means that `fit` and `evaluate` report."""
-        return list(self._trackers.values())
 
     # Saving.
 

@@ -1,0 +1,68 @@
+"""What all meta-learners are: Keras models around a model that is learned."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from warptf.layers.registration import register_layer_class
+from warptf.partition import FunctionalLearner, Partition
+
+
+class LearnerModel(keras.Model):
+    """A Keras model that trains another one, and reports means over steps.
+
+    Args:
+        model: the model that is learned.
+        **kwargs: `name` and other arguments of `keras.Model`.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Registers the subclass, so that Keras finds it when loading."""
+        super().__init_subclass__(**kwargs)
+        register_layer_class(cls)
+
+    def __init__(self, model: keras.Model, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self._learner = FunctionalLearner(model)
+        self._trackers: dict[str, keras.metrics.Mean] = {}
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Predicts with the model as it stands."""
+        return self.model(inputs, training=training)
+
+    @property
+    def partition(self) -> Partition:
+        """The `warptf.partition` of the model."""
+        return self._learner.partition
+
+    def _same_everywhere(self, name: str, shape: Any, dtype: Any) -> keras.Variable:
+        """Returns a variable of zeros that is not trained, with one value on all replicas."""
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Keeps Keras from calling the model on a mean of the replicas' tasks, to build it."""
+
+    def _track(
+        self, values: dict[str, tf.Tensor], weight: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Adds weighted values to the means that are reported, and returns the means so far."""
+        for name, value in values.items():
+            # A step is begun before it is known that the data have ended: nothing may be counted
+            # before the value is there.
+            with tf.control_dependencies([value]):
+                self._trackers[name].update_state(value, weight)
+        return {name: self._trackers[name].result() for name in values}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The means that `fit` and `evaluate` report."""
+        return list(self._trackers.values())
