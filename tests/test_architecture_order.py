@@ -24,11 +24,11 @@ LEVELS = {
     "experience": 2,
     "objectives": 4,
     "initializations": 4,
-    "reinforcement": 4,
+    "reinforcement": 5,
     # Serving needs the inner loop alone; the meta-learners' own `export` calls it.
     "export": 4,
-    "meta_learners": 5,
-    "tuning": 6,
+    "meta_learners": 6,
+    "tuning": 7,
 }
 LIBRARY = [path for path in sorted((ROOT / "warptf").rglob("*.py"))]
 PROGRAMS = sorted((ROOT / "train").rglob("*.py"))

@@ -120,6 +120,18 @@ class MazeConfig(RunOptions):
         if self.jit == "tasks":
             self._refuse("jit", "episodes are lived side by side; give meta-step or none")
 
+    def check_replicas(self, replicas: int) -> None:
+        """Checks that the episodes of an update can be spread over replicas.
+
+        Args:
+            replicas: How many there are.
+
+        Raises:
+            ValueError: If they cannot.
+        """
+        if self.episodes % replicas:
+            self._refuse("episodes", f"give a multiple of the {replicas} devices")
+
     def _check_memory(self) -> None:
         needed = dict.fromkeys(("second_order", "warp_update_interval", "meta_rate"), self.warped)
         needed |= {"lstm_units": self.meta_learner in MODULATED}

@@ -25,7 +25,7 @@ def write_film(agent: keras.Model, maze: Maze, path: Path) -> None:
     from PIL import Image
 
     player = Player(agent, maze, episodes=1)
-    state, _ = maze.reset(player.environment_seed(_SEED), 1)
+    state, _ = maze.reset(player.environment_seed(_SEED))
     images = []
     for action in player(_SEED).actions:
         cells = int(state.position[0]), int(state.goal[0])

@@ -77,7 +77,8 @@ class Experience:
             theta: task parameters.
             phi: warp parameters.
             data: the batch.
-            seed: two integers, different for each batch.
+            seed: two integers, different for each batch, and for a part of a batch on each replica
+                the same: what is random must not depend on the replicas.
             part: `"support"`, for the step of $\theta$, or `"query"`, for $L_{meta}$.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement record().")

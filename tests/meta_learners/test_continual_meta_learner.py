@@ -159,7 +159,9 @@ def test_a_saved_learner_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
 def test_two_replicas_do_what_one_does(second_order: str) -> None:
     one = classifier(objective=WarpGrad(second_order))
     one.fit(stream(4, tasks=4), verbose=0)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
     with strategy.scope():
         two = classifier(objective=WarpGrad(second_order))
     two.fit(stream(4, tasks=4), verbose=0)

@@ -27,8 +27,8 @@ class Chain:
     def __init__(self, episode_length: int = 5, ends: bool = False) -> None:
         self.episode_length, self.ends = episode_length, ends
 
-    def reset(self, seed: tf.Tensor, batch_size: int) -> tuple[Any, tf.Tensor]:
-        place = tf.random.stateless_uniform([batch_size], seed, 0, 3, tf.int32)
+    def reset(self, seed: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        batch_size, place = seed.shape[0], seed[:, 0] % 3
         end = tf.range(1, batch_size + 1) if self.ends else tf.fill([batch_size], 2**30)
         state = ChainState(place, tf.constant(0), end)
         return state, self._observe(state)

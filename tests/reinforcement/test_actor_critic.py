@@ -83,6 +83,25 @@ def test_the_same_seed_gives_the_same_agent_also_after_a_pause(tmp_path: Path) -
     assert any(np.any(a != b) for a, b in zip(whole.weights, other.weights, strict=True))
 
 
+@pytest.mark.parametrize("second_order", ["none", "finite_difference"])
+def test_two_replicas_do_what_one_does(second_order: str) -> None:
+    objective = WarpGrad(second_order)
+    one = learner_of(objective=objective)
+    fit(one, 4)
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
+    with strategy.scope():
+        two = learner_of(objective=objective)
+    fit(two, 4)
+    tolerance = 1e-5 if second_order == "none" else 1e-3
+    for a, b in zip(one.weights, two.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+    data = one.experience.batches(2)
+    scores = [learner.evaluate(data, verbose=0, return_dict=True) for learner in (one, two)]
+    assert scores[0]["reward"] == scores[1]["reward"]
+
+
 def test_environment_and_agent_must_go_together() -> None:
     learner = warptf.ContinualMetaLearner(RecurrentAgent(RNNCell(4), 3, 2), objective=None)
     experience = ActorCritic(Chain(6), episodes=8)

@@ -12,10 +12,10 @@ from warptf.reinforcement import ActorCritic, GymnasiumEnvironment, RecurrentAge
 
 def test_steps_are_those_of_gymnasium() -> None:
     environment = GymnasiumEnvironment("CartPole-v1", episodes=3, episode_length=60)
-    state, observation = environment.reset(tf.constant([1, 2]), 3)
+    state, observation = environment.reset(tf.constant([[0, 7], [0, 8], [1, 9]]))
     own = [gymnasium.make("CartPole-v1") for _ in range(3)]
-    number = int(tf.random.stateless_uniform((), [1, 2], 0, 2**31 - 1 - 3, tf.int32))
-    expected = [env.reset(seed=number + i)[0] for i, env in enumerate(own)]
+    seeds = (7, 8, 2**32 + 9)
+    expected = [env.reset(seed=seed)[0] for env, seed in zip(own, seeds, strict=True)]
     np.testing.assert_array_equal(observation, expected)
     rng, alive = np.random.default_rng(0), np.ones(3)
     for _ in range(60):
@@ -71,6 +71,6 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot be saved"):
         made.get_config()
     with pytest.raises(ValueError, match="2 episodes"):
-        made.reset(tf.constant([0, 0]), 3)
+        made.reset(tf.zeros([3, 2], tf.int32))
     with pytest.raises(ValueError, match="episode_length must be at least 1"):
         GymnasiumEnvironment("CartPole-v1", 2, episode_length=-1)

@@ -6,7 +6,7 @@ from reinforcement.cells import CELLS, agent_of
 from reinforcement.chain import Chain
 
 from warptf.partition import FunctionalLearner
-from warptf.reinforcement import collect
+from warptf.reinforcement import collect, episode_draws
 
 SEEDS = tf.constant([1, 2]), tf.constant([3, 4])
 
@@ -14,14 +14,16 @@ SEEDS = tf.constant([1, 2]), tf.constant([3, 4])
 def live(episodes: int = 4, greedy: bool = False, seeds=SEEDS, **chain):
     learner = FunctionalLearner(agent_of(CELLS["rnn"]()))
     theta = learner.initial_theta()
-    return learner, collect(learner, theta, [], Chain(**chain), episodes, seeds, greedy)
+    environment = Chain(**chain)
+    draws = episode_draws(environment, episodes, seeds, greedy)
+    return learner, collect(learner, theta, [], environment, draws)
 
 
 def test_a_rollout_is_what_the_environment_says_to_its_actions() -> None:
     _, rollout = live(episode_length=7)
     assert rollout.observations.shape == (7, 4, 2)
     environment = Chain(7)
-    state, observation = environment.reset(SEEDS[0], 4)
+    state, observation = environment.reset(episode_draws(environment, 4, SEEDS).seed)
     for t in range(7):
         np.testing.assert_array_equal(rollout.observations[t], observation)
         state, observation, reward = environment.step(state, rollout.actions[t])
@@ -59,6 +61,15 @@ def test_seeds_alone_decide() -> None:
     _, other = live(seeds=(SEEDS[0], tf.constant([5, 6])))
     np.testing.assert_array_equal(a.observations[0], other.observations[0])
     assert np.any(a.actions != other.actions)
+
+
+def test_an_episode_is_the_same_without_the_others() -> None:
+    learner, whole = live(episode_length=5)
+    draws = episode_draws(Chain(5), 4, SEEDS)
+    part = draws._replace(seed=draws.seed[1:3], noise=draws.noise[:, 1:3])
+    rollout = collect(learner, learner.initial_theta(), [], Chain(5), part)
+    np.testing.assert_array_equal(rollout.actions, whole.actions[:, 1:3])
+    np.testing.assert_array_equal(rollout.observations, whole.observations[:, 1:3])
 
 
 def test_episodes_that_end_are_marked() -> None:

@@ -8,7 +8,7 @@ from reinforcement.cells import CELLS, OTHER_CELLS, agent_of
 from reinforcement.chain import Chain
 
 from warptf.partition import FunctionalLearner
-from warptf.reinforcement import collect, gradients_through_time
+from warptf.reinforcement import collect, episode_draws, gradients_through_time
 
 SEEDS = tf.constant([1, 2]), tf.constant([3, 4])
 
@@ -33,7 +33,7 @@ def loss(logits: tf.Tensor, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def test_gradients_are_those_of_the_recurrence(name: str, segment_steps: int | None) -> None:
     learner = FunctionalLearner(agent_of((CELLS | OTHER_CELLS)[name]()))
     theta, phi = learner.initial_theta(), learner.warp_values()
-    rollout = collect(learner, theta, phi, Chain(6), 3, SEEDS)
+    rollout = collect(learner, theta, phi, Chain(6), episode_draws(Chain(6), 3, SEEDS))
     found, mean, *gradients = gradients_through_time(
         learner, theta, phi, rollout, loss, segment_steps
     )
@@ -55,7 +55,7 @@ def test_gradients_are_those_of_the_recurrence(name: str, segment_steps: int | N
 def test_segments_must_divide_the_steps(segment_steps: int) -> None:
     learner = FunctionalLearner(agent_of(CELLS["rnn"]()))
     theta = learner.initial_theta()
-    rollout = collect(learner, theta, [], Chain(6), 3, SEEDS)
+    rollout = collect(learner, theta, [], Chain(6), episode_draws(Chain(6), 3, SEEDS))
     with pytest.raises(ValueError, match="segment_steps must divide the 6 steps"):
         gradients_through_time(learner, theta, [], rollout, loss, segment_steps)
 
@@ -66,7 +66,7 @@ def test_xla_computes_the_same() -> None:
     theta, phi = learner.initial_theta(), learner.warp_values()
 
     # XLA would draw other actions.
-    rollout = collect(learner, theta, phi, Chain(6), 3, SEEDS)
+    rollout = collect(learner, theta, phi, Chain(6), episode_draws(Chain(6), 3, SEEDS))
 
     def compute() -> list[tf.Tensor]:
         value, _, *gradients = gradients_through_time(learner, theta, phi, rollout, loss, 3)

@@ -322,9 +322,9 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         return self.experience
 
     def _seed(self, purpose: int) -> tf.Tensor:
+        """Returns the seed of a batch, the same on all replicas."""
         step = self.meta_step.value if purpose == TRAINING else 0
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return task_seed(self.seed, purpose, step, replica)
+        return task_seed(self.seed, purpose, step, 0)
 
     def _all_reduce(self, gradient: Tensors) -> Tensors:
         context = tf.distribute.get_replica_context()

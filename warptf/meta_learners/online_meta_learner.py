@@ -16,6 +16,7 @@ from warptf.meta_learners.seeds import TRAINING, task_seed
 from warptf.meta_learners.task_axes import (
     as_task,
     map_tasks,
+    mean_over_tasks,
     share_of_tasks,
     task_count,
 )
@@ -145,23 +146,13 @@ class OnlineMetaLearner(MetaLearner):
         kept = None
         if self._skip_diverged:
             per_task, kept = leave_out_diverged(per_task, _GRADIENTS)
-        means = {
-            name: [self._mean_over_tasks(g, total) for g in per_task[name]] for name in _GRADIENTS
-        }
+        means = {name: [mean_over_tasks(g, total) for g in per_task[name]] for name in _GRADIENTS}
         self._update_outer(means["phi"], means["hyper"])
         self._update_initialization(means["initialization"])
         logs = self._end_meta_step({name: per_task[name] for name in ("loss", *names)}, kept)
         if kept is not None:
             logs |= self._track({"diverged": 1.0 - tf.cast(kept, tf.float32)})
         return logs
-
-    def _mean_over_tasks(self, gradients: tf.Tensor, total: int | tf.Tensor) -> tf.Tensor:
-        """Returns this replica's part of the mean over all tasks: the replicas' mean is that."""
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas == 1:
-            return tf.reduce_mean(gradients, axis=0)
-        share = tf.cast(replicas / total, gradients.dtype)
-        return share * tf.reduce_sum(gradients, axis=0)
 
     def _learn_task(
         self, task: Task, theta: Tensors, phi: Tensors, hyper: Tensors, seed: tf.Tensor

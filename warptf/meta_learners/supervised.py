@@ -9,7 +9,14 @@ import tensorflow as tf
 from warptf.adaptation import Adaptation, as_loss_function, dense_gradient
 from warptf.experience import Experience, Learned, StreamPart, Tensors
 from warptf.inner_optimizers.sgd import SGD
-from warptf.meta_learners.task_axes import as_task, map_tasks, parts_of, task_count
+from warptf.meta_learners.task_axes import (
+    as_task,
+    map_tasks,
+    mean_over_tasks,
+    parts_of,
+    share_of_tasks,
+    task_count,
+)
 from warptf.meta_learners.task_checks import check_task, check_values
 from warptf.meta_learners.task_metrics import TaskMetrics
 from warptf.partition import FunctionalLearner, input_spec, output_spec
@@ -88,9 +95,11 @@ class Supervised(Experience):
         """Returns the mean loss over tasks, its gradients and the metrics."""
         problem = self._problem(learner)
         sources = [*theta, *phi]
+        before, total = share_of_tasks(task_count(record))
 
         def one(task: Task, index: tf.Tensor) -> dict[str, Any]:
-            state = learner.initial_state(tf.random.experimental.stateless_fold_in(seed, index))
+            own = tf.random.experimental.stateless_fold_in(seed, before + index)
+            state = learner.initial_state(own)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(sources)
                 output = problem.loss(theta, phi, state, task.support)
@@ -100,11 +109,12 @@ class Supervised(Experience):
                 **self._metrics(output.predictions, *task.support[1:]),
             }
 
-        gradients = [tf.TensorSpec(s.shape, s.dtype) for s in sources]
-        means = self._means(one, record, {"gradients": gradients})
-        total = means.pop("gradients")
+        specs = [tf.TensorSpec(s.shape, s.dtype) for s in sources]
+        each = self._map(one, record, {"gradients": specs})
+        gradients = [mean_over_tasks(g, total) for g in each.pop("gradients")]
+        means = {name: tf.reduce_mean(values) for name, values in each.items()}
         loss = means.pop("loss")
-        return Learned(loss, total[: len(theta)], total[len(theta) :], means)
+        return Learned(loss, gradients[: len(theta)], gradients[len(theta) :], means)
 
     def score(
         self, learner: FunctionalLearner, theta: Tensors, phi: Tensors, data: Any, seed: tf.Tensor
@@ -119,18 +129,18 @@ class Supervised(Experience):
             metrics = self._metrics(output.predictions, *task.query[1:])
             return {"loss": tf.cast(output.loss, tf.float32), **metrics}
 
-        return self._means(one, as_task(data), {})
+        each = self._map(one, as_task(data), {})
+        return {name: tf.reduce_mean(values) for name, values in each.items()}
 
     def _problem(self, learner: FunctionalLearner) -> Adaptation:
         # No step is taken: only its losses are of use here.
         return Adaptation(learner, SGD(1.0), self.loss)
 
-    def _means(self, one: Any, tasks: Task, more: dict[str, Any]) -> dict[str, Any]:
-        """Returns the means over tasks of what a function of one task returns."""
+    def _map(self, one: Any, tasks: Task, more: dict[str, Any]) -> dict[str, Any]:
+        """Returns what a function of one task returns, for all."""
         scalar = tf.TensorSpec((), tf.float32)
         signature = {"loss": scalar, **dict.fromkeys(self.metric_names, scalar), **more}
-        each = map_tasks(one, tasks, signature, task_count(tasks))
-        return tf.nest.map_structure(lambda values: tf.reduce_mean(values, axis=0), each)
+        return map_tasks(one, tasks, signature, task_count(tasks))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""

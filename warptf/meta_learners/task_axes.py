@@ -111,6 +111,20 @@ def share_of_tasks(count: int | tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Te
     return tf.reduce_sum(tf.where(before, counts, 0)), tf.reduce_sum(counts)
 
 
+def mean_over_tasks(values: tf.Tensor, total: int | tf.Tensor) -> tf.Tensor:
+    """Returns this replica's part of the mean over all tasks: the replicas' mean is that.
+
+    Args:
+        values: `[T, ...]`, those of this replica's tasks.
+        total: number of tasks on all replicas.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas == 1:
+        return tf.reduce_mean(values, axis=0)
+    share = tf.cast(replicas / total, values.dtype)
+    return share * tf.reduce_sum(values, axis=0)
+
+
 def task_count(task: Task) -> int | tf.Tensor:
     """Returns the number of tasks in a meta-batch, as an integer where it is known."""
     x = tf.nest.flatten(task.support[0])[0]

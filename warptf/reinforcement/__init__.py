@@ -11,7 +11,7 @@ from warptf.reinforcement.recurrent_agent import RecurrentAgent
 from warptf.reinforcement.recurrent_cell import RecurrentCell
 from warptf.reinforcement.returns import discounted_returns
 from warptf.reinforcement.rnn_cell import RNNCell
-from warptf.reinforcement.rollout import Rollout, collect
+from warptf.reinforcement.rollout import EpisodeDraws, Rollout, collect, episode_draws
 from warptf.reinforcement.t_net_rnn_cell import TNetRNNCell
 from warptf.reinforcement.through_time import gradients_through_time
 from warptf.reinforcement.warp_rnn_cell import WarpRNNCell
@@ -20,6 +20,7 @@ __all__ = [
     "ActorCritic",
     "ActorCriticTerms",
     "Environment",
+    "EpisodeDraws",
     "GymnasiumEnvironment",
     "HebbianRNNCell",
     "HyperRNNCell",
@@ -33,5 +34,6 @@ __all__ = [
     "actor_critic_terms",
     "collect",
     "discounted_returns",
+    "episode_draws",
     "gradients_through_time",
 ]

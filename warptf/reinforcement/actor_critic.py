@@ -12,7 +12,7 @@ from warptf.reinforcement.actor_critic_loss import actor_critic_terms
 from warptf.reinforcement.environment import Environment
 from warptf.reinforcement.recurrent_agent import RecurrentAgent
 from warptf.reinforcement.returns import discounted_returns
-from warptf.reinforcement.rollout import Rollout, collect
+from warptf.reinforcement.rollout import EpisodeDraws, Rollout, collect, episode_draws
 from warptf.reinforcement.through_time import gradients_through_time
 
 # Folded into a batch's seed: what random numbers of an episode are drawn for.
@@ -106,6 +106,11 @@ class ActorCritic(Experience):
                 f"the agent takes {own[0]} numbers and has {own[1]} actions, but the environment "
                 f"shows {needed[0]} and has {needed[1]}: make the agent for this environment."
             )
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if self.episodes % replicas:
+            raise ValueError(
+                f"episodes must be a multiple of the {replicas} replicas, got {self.episodes}."
+            )
         shape = getattr(getattr(data, "element_spec", None), "shape", None)
         if shape != (self.episodes,):
             raise ValueError(
@@ -137,7 +142,20 @@ class ActorCritic(Experience):
     ) -> Rollout:
         fold = tf.random.experimental.stateless_fold_in
         seeds = fold(seed, _ENVIRONMENT), fold(seed, purpose)
-        return collect(learner, theta, phi, self.environment, data.shape[0], seeds)
+        draws = episode_draws(self.environment, self.episodes, seeds)
+        return collect(learner, theta, phi, self.environment, self._own_part(draws, data))
+
+    def _own_part(self, draws: EpisodeDraws, data: Any) -> EpisodeDraws:
+        """Returns the draws of the episodes of this replica alone."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas == 1:
+            return draws
+        count, first = self.episodes // replicas, tf.cast(data[0] % self.episodes, tf.int32)
+        length, actions = draws.noise.shape[0], draws.noise.shape[2]
+        return EpisodeDraws(
+            tf.slice(draws.seed, [first, 0], [count, 2]),
+            tf.slice(draws.noise, [0, first, 0], [length, count, actions]),
+        )
 
     def learn(
         self,
@@ -175,7 +193,8 @@ class ActorCritic(Experience):
         self, learner: FunctionalLearner, theta: Tensors, phi: Tensors, data: Any, seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """Returns loss and metrics of episodes that are not learned from."""
-        seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(data[0], tf.int32))
+        batch = tf.cast(data[0] // self.episodes, tf.int32)
+        seed = tf.random.experimental.stateless_fold_in(seed, batch)
         record = self._live(learner, theta, phi, data, seed, _ACTIONS)
         returns = discounted_returns(record.rewards, self.discount)
         with learner.scope(theta, phi, learner.initial_state(seed)):

@@ -21,12 +21,12 @@ class Environment(Protocol):
     action_count: int
     episode_length: int
 
-    def reset(self, seed: tf.Tensor, batch_size: int) -> tuple[Any, tf.Tensor]:
+    def reset(self, seed: tf.Tensor) -> tuple[Any, tf.Tensor]:
         """Returns the state in which episodes start, and what is observed there, `[B, O]`.
 
         Args:
-            seed: two integers, from which all of an environment's random numbers derive.
-            batch_size: `B`, the number of episodes.
+            seed: `[B, 2]`, two integers for each episode, from which all of its random numbers
+                derive: an episode is the same whichever others are beside it.
         """
 
     def step(self, state: Any, action: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:

@@ -76,24 +76,22 @@ class GymnasiumEnvironment:
             )
         self.episode_length = int(limit)
 
-    def reset(self, seed: tf.Tensor, batch_size: int) -> tuple[Any, tf.Tensor]:
-        """Starts all episodes anew, each with a seed of its own.
+    def reset(self, seed: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        """Starts all episodes anew.
 
         Args:
-            seed: two integers.
-            batch_size: `episodes`.
+            seed: `[episodes, 2]`, two integers for each.
 
         Raises:
             ValueError: another number of episodes.
         """
-        if batch_size != self.episodes:
+        if seed.shape[0] != self.episodes:
             raise ValueError(
-                f"batch_size must be the {self.episodes} episodes that the environment was made "
-                f"for, got {batch_size}."
+                f"seed must have a row for each of the {self.episodes} episodes that the "
+                f"environment was made for, got shape {seed.shape}."
             )
-        number = tf.random.stateless_uniform((), seed, 0, 2**31 - 1 - batch_size, tf.int32)
-        observation = tf.numpy_function(self._reset, [number], tf.float32)
-        return tf.ones(batch_size), self._shaped(observation)
+        observation = tf.numpy_function(self._reset, [seed], tf.float32)
+        return tf.ones(self.episodes), self._shaped(observation)
 
     def step(self, state: Any, action: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
         """Steps all episodes.
@@ -121,8 +119,11 @@ class GymnasiumEnvironment:
         observation.set_shape((self.episodes, self.observation_size))
         return observation
 
-    def _reset(self, number: np.ndarray) -> np.ndarray:
-        observation, _ = self._vector.reset(seed=int(number))
+    def _reset(self, seed: np.ndarray) -> np.ndarray:
+        # Gymnasium's seeds are not negative.
+        numbers = [(high & 0x7FFFFFFF) << 32 | (low & 0xFFFFFFFF) for high, low in seed.tolist()]
+        # Vector environments take a seed for each, which their base class does not say.
+        observation, _ = self._vector.reset(seed=numbers)  # type: ignore[arg-type]
         return self._flat(observation)
 
     def _step(

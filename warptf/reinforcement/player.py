@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from warptf.partition import FunctionalLearner
 from warptf.reinforcement.environment import Environment
-from warptf.reinforcement.rollout import Rollout, collect
+from warptf.reinforcement.rollout import EpisodeDraws, Rollout, collect, episode_draws
 
 # No other random numbers of the library are drawn from seeds that begin with this.
 _PLAY = 0x706C6179
@@ -40,11 +40,11 @@ class Player:
         jit_compile: bool = False,
     ) -> None:
         learner = FunctionalLearner(agent)
+        self._episodes, self._environment, self._greedy = episodes, environment, greedy
 
         def play(seed: tf.Tensor) -> Rollout:
             theta, phi = learner.initial_theta(), learner.warp_values()
-            seeds = _folded(seed, 0), _folded(seed, 1)
-            return collect(learner, theta, phi, environment, episodes, seeds, greedy)
+            return collect(learner, theta, phi, environment, self._draws(seed))
 
         self._play = tf.function(play, jit_compile=jit_compile, autograph=False)
 
@@ -57,12 +57,17 @@ class Player:
         return self._play(tf.constant([_PLAY, seed]))
 
     def environment_seed(self, seed: int) -> tf.Tensor:
-        """Returns what the environment is reset with, two integers.
+        """Returns what the environment is reset with, two integers for each episode.
 
         Args:
             seed: as in a call.
         """
-        return _folded(tf.constant([_PLAY, seed]), 0)
+        return self._draws(tf.constant([_PLAY, seed])).seed
+
+    def _draws(self, seed: tf.Tensor) -> EpisodeDraws:
+        fold = tf.random.experimental.stateless_fold_in
+        seeds = fold(seed, 0), fold(seed, 1)
+        return episode_draws(self._environment, self._episodes, seeds, self._greedy)
 
     def rewards(self, seeds: range) -> np.ndarray:
         """Returns the sum of rewards in each episode, `[seeds x episodes]`.
@@ -71,7 +76,3 @@ class Player:
             seeds: a seed for each batch of episodes.
         """
         return np.concatenate([self(seed).rewards.numpy().sum(0) for seed in seeds])
-
-
-def _folded(seed: tf.Tensor, purpose: int) -> tf.Tensor:
-    return tf.random.experimental.stateless_fold_in(seed, purpose)

@@ -35,42 +35,70 @@ class Rollout(NamedTuple):
     products: Tensors
 
 
+class EpisodeDraws(NamedTuple):
+    """All that is random in `B` episodes.
+
+    Attributes:
+        seed: `[B, 2]`, what the environment derives its random numbers from.
+        noise: `[T, B, A]`, what is added to the logits before the largest is taken.
+    """
+
+    seed: tf.Tensor
+    noise: tf.Tensor
+
+
+def episode_draws(
+    environment: Environment,
+    episodes: int,
+    seeds: tuple[tf.Tensor, tf.Tensor],
+    greedy: bool = False,
+) -> EpisodeDraws:
+    """Returns what is random in episodes.
+
+    Args:
+        environment: the environment.
+        episodes: `B`.
+        seeds: the seed of the environment and that of the actions, two integers each.
+        greedy: whether the likeliest action is taken, and none drawn. Defaults to `False`.
+    """
+    own = tf.random.stateless_uniform((episodes, 2), seeds[0], None, None, tf.int32)
+    shape = (environment.episode_length, episodes, environment.action_count)
+    if greedy:
+        return EpisodeDraws(own, tf.zeros(shape))
+    # The largest of logits with Gumbel noise is a draw from their softmax.
+    uniform = tf.random.stateless_uniform(shape, seeds[1], 1e-7, 1.0)
+    return EpisodeDraws(own, -tf.math.log(-tf.math.log(uniform)))
+
+
 def collect(
     learner: FunctionalLearner,
     theta: Tensors,
     phi: Tensors,
     environment: Environment,
-    episodes: int,
-    seeds: tuple[tf.Tensor, tf.Tensor],
-    greedy: bool = False,
+    draws: EpisodeDraws,
 ) -> Rollout:
     r"""Lives episodes with an agent, no gradient being recorded.
 
-    The seeds alone decide what happens; but XLA draws other random numbers from them.
+    The draws alone decide what happens, and of an episode its own. XLA makes other draws from the
+    same seed.
 
     Args:
         learner: the functional view of a `RecurrentAgent`.
         theta: its task parameters.
         phi: its warp parameters.
         environment: the environment.
-        episodes: `B`.
-        seeds: the seed of the environment and that of the actions, two integers each.
-        greedy: whether the likeliest action is taken, and none drawn. Defaults to `False`.
+        draws: what is random in the episodes.
     """
     agent, length = learner.model, environment.episode_length
-    shape = (length, episodes, environment.action_count)
-    uniform = tf.random.stateless_uniform(shape, seeds[1], 1e-7, 1.0)
-    # The largest of logits with Gumbel noise is a draw from their softmax.
-    noise = tf.zeros(shape) if greedy else -tf.math.log(-tf.math.log(uniform))
-    state, observation = environment.reset(seeds[0], episodes)
-    recurrent = agent.initial_states(episodes)
-    with learner.scope(theta, phi, learner.initial_state(seeds[1])):
+    state, observation = environment.reset(draws.seed)
+    recurrent = agent.initial_states(draws.seed.shape[0])
+    with learner.scope(theta, phi, learner.initial_state(tf.constant([0, 0]))):
         record = _Record(agent, length, observation, recurrent)
 
         def body(t: tf.Tensor, state: Any, observation: Any, states: Any, arrays: Any) -> Any:
             after, output, products = advance(agent, observation, states)
             logits = tf.cast(agent.policy(output), tf.float32)
-            action = tf.argmax(logits + noise[t], axis=1, output_type=tf.int32)
+            action = tf.argmax(logits + draws.noise[t], axis=1, output_type=tf.int32)
             alive = environment.alive(state)
             state, seen, reward = environment.step(state, action)
             lived = [observation, action, reward, alive, output, *states, *products]
