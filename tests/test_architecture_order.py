@@ -24,11 +24,12 @@ LEVELS = {
     "experience": 2,
     "objectives": 4,
     "initializations": 4,
-    "reinforcement": 4,
-    # Serving needs the inner loop alone; the meta-learners' own `export` calls it.
+    # Serving needs the inner loop alone; the `export` of agents and meta-learners calls it.
     "export": 4,
-    "meta_learners": 5,
-    "tuning": 6,
+    "reinforcement": 5,
+    "litert": 6,
+    "meta_learners": 6,
+    "tuning": 7,
 }
 LIBRARY = [path for path in sorted((ROOT / "warptf").rglob("*.py"))]
 PROGRAMS = sorted((ROOT / "train").rglob("*.py"))
