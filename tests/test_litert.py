@@ -244,7 +244,7 @@ class Determinant(keras.layers.Layer):
 
 def test_operations_that_are_lacking_leave_no_file(tmp_path: Path) -> None:
     inputs = keras.Input((3, 3))
-    model = keras.Model(inputs, Determinant()(inputs))
+    model = keras.Model(inputs, Determinant()(keras.layers.Dense(3)(inputs)))
     with pytest.raises(Exception, match="MatrixDeterminant"):
         warptf.export_litert(model, tmp_path / "learner.tflite")
     assert not list(tmp_path.iterdir())
