@@ -52,11 +52,11 @@ def export_litert(
         OSError: the file cannot be written.
 
     Example:
-        >>> import tempfile, warptf
+        >>> import pathlib, tempfile, warptf
         >>> model = warptf.models.sine_learner(units=4, layers=1, warp_units=2)
-        >>> file = f"{tempfile.mkdtemp()}/sine.tflite"
+        >>> file = pathlib.Path(tempfile.mkdtemp(), "sine.tflite")
         >>> warptf.export_litert(model, file)
-        >>> open(file, "rb").read()[4:8]
+        >>> file.read_bytes()[4:8]
         b'TFL3'
     """
     path = Path(path)
