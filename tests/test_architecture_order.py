@@ -24,9 +24,10 @@ LEVELS = {
     "experience": 2,
     "objectives": 4,
     "initializations": 4,
-    "reinforcement": 5,
-    # Serving needs the inner loop alone; the meta-learners' own `export` calls it.
+    # Serving needs the inner loop alone; the `export` of agents and meta-learners calls it.
     "export": 4,
+    "reinforcement": 5,
+    "litert": 6,
     "meta_learners": 6,
     "tuning": 7,
 }

@@ -1,5 +1,6 @@
 """SavedModels that adapt and predict where neither the package nor the classes are known."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -54,8 +55,8 @@ def test_serves_where_the_package_cannot_be_imported(learner, served, episode, t
     adapted = learner.adapt(x, y, steps=2)
     np.savez(tmp_path / "episode.npz", x=x, y=y, query=query)
     script = f"""
-        import importlib.util
-        assert importlib.util.find_spec("warptf") is None
+        import sys
+        sys.modules["warptf"] = sys.modules["keras"] = None
         import numpy as np, tensorflow as tf
         data = np.load({str(tmp_path / "episode.npz")!r})
         model = tf.saved_model.load({str(served)!r})
@@ -78,14 +79,11 @@ def test_serves_where_the_package_cannot_be_imported(learner, served, episode, t
         np.savez({str(tmp_path / "out.npz")!r}, fresh=fresh, functional=functional,
             untouched=untouched, kept=kept, again=again, named=named, reset=reset)
     """
-    # In isolated mode neither the working directory nor PYTHONPATH is searched; the site packages
-    # are, where an installed package would be found.
-    blocked = "import sys; sys.modules['warptf'] = None\n" if _installed() else ""
-    script = textwrap.dedent(script)
-    if blocked:
-        script = blocked + script.replace('importlib.util.find_spec("warptf")', "None")
     done = subprocess.run(
-        [sys.executable, "-I", "-c", script], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-I", "-c", textwrap.dedent(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     with np.load(tmp_path / "out.npz") as out:
@@ -97,17 +95,40 @@ def test_serves_where_the_package_cannot_be_imported(learner, served, episode, t
             np.testing.assert_allclose(out[name], out["fresh"], rtol=1e-6, err_msg=name)
 
 
-def _installed():
-    """Whether an isolated Python finds the package among the site packages."""
-    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('warptf') is None)"
-    return subprocess.run([sys.executable, "-I", "-c", code]).returncode == 0
-
-
-def test_any_number_of_examples_is_served(learner, served, episode):
-    x, y, query = episode
+@pytest.mark.parametrize(("examples", "queries", "steps"), [(2, 1, 3), (7, 7, 1), (1, 4, 6)])
+def test_any_number_of_examples_and_steps_is_served(
+    learner, served, episode, examples, queries, steps
+):
+    x, y, query = (part[:n] for part, n in zip(episode, (examples, examples, queries), strict=True))
     model = tf.saved_model.load(str(served))
-    few = model.adapt_and_predict(x[:2], y[:2], query[:1], 3)["predictions"]
-    np.testing.assert_allclose(few, learner.adapt(x[:2], y[:2])(query[:1]), rtol=1e-5, atol=1e-6)
+    found = model.adapt_and_predict(x, y, query, steps)["predictions"].numpy()
+    expected = learner.adapt(x, y, steps=steps)(query)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    again = model.adapt_and_predict(x, y, query, steps)["predictions"].numpy()
+    np.testing.assert_array_equal(found, again)
+
+
+def test_signatures_are_those_that_a_server_reads(served):
+    # What the command saved_model_cli runs.
+    command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "show"]
+    shown = subprocess.run(
+        [*command, "--dir", served, "--tag_set", "serve", "--all"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    parts = re.split(r"signature_def\['(\w+)'\]:", shown.split("Concrete Functions")[0])
+    signatures = dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert {"adapt_and_predict", "adapt", "predict"} <= set(signatures)
+    text = signatures["adapt_and_predict"]
+    found = re.findall(r"puts\['(\w+)'\].*?dtype: (\w+)\s+shape: \((.*?)\)", text, re.DOTALL)
+    assert sorted(found) == [
+        ("predictions", "DT_FLOAT", "-1, 3"),
+        ("query_x", "DT_FLOAT", "-1, 2"),
+        ("steps", "DT_INT32", ""),
+        ("support_x", "DT_FLOAT", "-1, 2"),
+        ("support_y", "DT_INT32", "-1"),
+    ]
 
 
 def test_training_on_does_not_change_what_was_exported(episode, tmp_path):

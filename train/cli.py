@@ -14,7 +14,7 @@ from . import commands
 _COMMANDS: dict[str, tuple[str, Callable[..., None]]] = {
     "train": ("[EXPERIMENT] meta-train, and score on held-out tasks", commands.train),
     "evaluate": ("RUN_DIR score a finished run again", commands.evaluate),
-    "export": ("RUN_DIR OUT write a SavedModel that adapts and predicts", commands.export),
+    "export": ("RUN_DIR OUT write a SavedModel or a LiteRT file", commands.export),
     "compare": ("RUN_DIR... print a table of finished runs", commands.compare),
     "data prepare": ("NAME build a data set from archives on disk", commands.prepare_data),
 }

@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 import keras
 import tyro
 
+from warptf.litert.export import Quantization
 from warptf.tasks import prepare_omniglot
 
 from . import compare as comparison
+from . import litert_export
 from .experiments import DEFAULT_EXPERIMENT, EXPERIMENTS
 from .run_directory import RunDirectory
 from .run_options import flag
@@ -86,19 +88,37 @@ def evaluate(
 def export(
     run_dir: tyro.conf.Positional[RunDir],
     out: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(name="OUT")]],
+    format: Literal["savedmodel", "litert"] = "savedmodel",
+    support: Path | None = None,
+    quantization: Quantization = "float32",
+    steps: int | None = None,
     debug: bool = False,
 ) -> None:
-    """Writes the learner of a finished run as a SavedModel that adapts and predicts.
+    """Writes the learner of a finished run for use without this package.
 
     Args:
         run_dir: The run directory.
-        out: The folder to write; it must not exist.
+        out: The folder, or for LiteRT the file, to write; it must not exist.
+        format: A SavedModel, which adapts and predicts; or a LiteRT (TensorFlow Lite) file, which
+            predicts for one support set. A maze run has an agent, which acts, in either.
+        support: For LiteRT: the support set to adapt to, an .npz file with the arrays x and y; by
+            default that of the run's first test task.
+        quantization: For LiteRT: the numbers to compute with. The ranges of int8 are learned from
+            the support set.
+        steps: For LiteRT: steps of adaptation; by default those of the run's test tasks.
         debug: Show the traceback of an error instead of one line.
     """
     if out.exists():
-        raise ValueError(f"OUT {out}: exists already; choose a folder that does not")
-    run, _, _ = _finished(run_dir)
-    _learner(run).export(out)
+        raise ValueError(f"OUT {out}: exists already; choose one that does not")
+    run, experiment, config = _finished(run_dir)
+    if format == "savedmodel":
+        quantized = None if quantization == "float32" else quantization
+        given = {"--support": support, "--steps": steps, "--quantization": quantized}
+        _refuse(given, "is for --format litert; leave it out")
+        _learner(run).export(out)
+    else:
+        use_threads(config.threads_per_operation)
+        _export_litert(run, experiment, config, out, support, quantization, steps)
     print(out)
 
 
@@ -165,6 +185,36 @@ def _finished(run_dir: Path) -> tuple[RunDirectory, Any, Any]:
     run = RunDirectory(run_dir)
     experiment = EXPERIMENTS[run.read_json(run.result)["experiment"]]
     return run, experiment, experiment.config_class.from_json(run.read_json(run.config))
+
+
+def _export_litert(
+    run: RunDirectory,
+    experiment: Any,
+    config: Any,
+    out: Path,
+    support: Path | None,
+    quantization: Quantization,
+    steps: int | None,
+) -> None:
+    learner = _learner(run)
+    if litert_export.is_agent(learner):
+        _refuse({"--support": support, "--steps": steps}, "an agent adapts to none; leave it out")
+        litert_export.export_agent(learner, out, quantization)
+        return
+    if support is None:
+        tasks = experiment.build_tasks(config)
+        run.check_split(tasks.describe())
+        examples = litert_export.first_support(learner, tasks)
+    else:
+        examples = litert_export.read_support(support)
+    batch_size = getattr(config, "batch_size", None)
+    litert_export.export_adapted(learner, out, quantization, examples, steps, batch_size)
+
+
+def _refuse(flags: dict[str, Any], why: str) -> None:
+    for name, value in flags.items():
+        if value is not None:
+            raise ValueError(f"{name} {value}: {why}")
 
 
 def _learner(run: RunDirectory) -> Any:

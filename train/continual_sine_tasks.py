@@ -26,6 +26,11 @@ class Sequences:
         """Validation tasks in the order of meta-training."""
         return self.in_order.validation
 
+    @property
+    def test(self) -> tf.data.Dataset:
+        """Test tasks in the order of meta-training."""
+        return self.in_order.test
+
     def train_from(self, step: int) -> tf.data.Dataset:
         """Returns the meta-training batches from a meta-step on."""
         return self.in_order.train_from(step)

@@ -16,6 +16,7 @@ from warptf import (
 from warptf.architecture import DesignatedModel, designate, interleave
 from warptf.layers.task_layer import TaskLayer
 from warptf.layers.warp_layer import WarpLayer
+from warptf.litert import export_litert
 from warptf.meta_learners import (
     ContinualMetaLearner,
     MetaLearner,
@@ -41,6 +42,7 @@ __all__ = [
     "designate",
     "diagnostics",
     "experience",
+    "export_litert",
     "initializations",
     "inner_optimizers",
     "interleave",

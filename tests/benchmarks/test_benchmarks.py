@@ -21,6 +21,7 @@ from benchmarks import (
     maml_profile,
     memory,
     meta_step,
+    serving,
     threads,
     timing,
 )
@@ -60,6 +61,16 @@ def test_jit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [f["jit"] for f in figures] == ["none", "meta-step", "tasks"]
     assert figures[0]["times_as_fast"] == 1.0
     assert min(numbers(figures, "median_ms", "minimum_ms", "cpu_ms", "times_as_fast")) > 0
+
+
+def test_serving(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = dict(filters=2, support=20, steps=1, batches=(1, 3), rounds=2)
+    figures = run(serving, tmp_path / "figures.json", capsys, **small)
+    formats = ["SavedModel", "LiteRT float32", "LiteRT int8"]
+    assert [(f["format"], f["batch"]) for f in figures] == [(n, b) for b in (1, 3) for n in formats]
+    assert min(numbers(figures, "kib", "median_ms", "minimum_ms")) > 0
+    # In floats the files predict what the adapted model does.
+    assert all(float(f["difference"]) < 1e-4 for f in figures if "int8" not in f["format"])
 
 
 def test_meta_step_is_relative_to_the_plain_step_of_the_same_layers() -> None:

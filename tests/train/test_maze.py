@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from contracts.experiment import check_evaluation, check_files
 from PIL import Image
 
+from warptf.train.cli import main
 from warptf.train.maze import MazeExperiment
 from warptf.train.maze_config import MazeConfig, MetaLearner
 
@@ -50,6 +52,19 @@ def test_the_film_shows_every_step(finished: Path) -> None:
 
 def test_evaluate_repeats_the_figures(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check_evaluation(finished, capsys)
+
+
+def test_litert_holds_a_step_of_the_agent(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "agent.tflite"
+    export = ["export", str(finished), str(out), "--format", "litert"]
+    assert main([*export, "--support", "x.npz"]) == 1
+    assert "--support x.npz: an agent adapts to none" in capsys.readouterr().err
+    assert main([*export, "--quantization", "int8"]) == 1
+    assert "call warptf.export_litert with" in capsys.readouterr().err
+    assert main(export) == 0
+    assert "act" in Interpreter(str(out)).get_signature_list()
 
 
 @pytest.mark.parametrize("meta_learner", typing.get_args(MetaLearner))

@@ -1,6 +1,7 @@
 """The multi-shot experiment with a tiny budget."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 from contracts.experiment import check_evaluation, check_files
 
 from warptf.train.cli import main
@@ -89,6 +91,71 @@ def test_export_serves_what_the_learner_predicts(finished: Path, tmp_path: Path)
     np.testing.assert_allclose(
         served.predict(images)["predictions"], learner(images, training=False), rtol=1e-4, atol=1e-5
     )
+
+
+def litert(run: Path, out: Path, *flags: str) -> Any:
+    """Returns the signature of the LiteRT file that a run is exported to."""
+    assert main(["export", str(run), str(out), "--format", "litert", *flags]) == 0
+    return Interpreter(str(out)).get_signature_runner("predict")
+
+
+def test_litert_holds_the_learner_adapted_to_a_support_set(finished: Path, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    x, y = draw.random((3, 28, 28, 1), "float32"), np.array([0, 3, 1])
+    np.savez(tmp_path / "support.npz", x=x, y=y)
+    flags = ("--support", str(tmp_path / "support.npz"), "--steps", "2")
+    adapted = keras.models.load_model(finished / "model.keras").adapt(x, y, steps=2)
+    expected = adapted(x, training=False).numpy()
+    found = litert(finished, tmp_path / "learner.tflite", *flags)(x=x)["predictions"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    small = litert(finished, tmp_path / "int8.tflite", *flags, "--quantization", "int8")
+    found = small(x=x)["predictions"]
+    assert 0 < np.abs(found - expected).max() < 0.1 * np.ptp(expected)
+
+
+def test_litert_adapts_to_the_first_test_task_by_default(finished: Path, tmp_path: Path) -> None:
+    config = MultiShotConfig.from_json(json.loads((finished / "config.json").read_text()))
+    x, y = next(iter(build_tasks(config).test)).support
+    x, y = x[0].numpy().reshape(-1, 28, 28, 1), y[0].numpy().ravel()
+    assert len(x) == 3 * 4
+    learner = keras.models.load_model(finished / "model.keras")
+    expected = learner.adapt(x, y, batch_size=4)(x, training=False)
+    found = litert(finished, tmp_path / "learner.tflite")(x=x)["predictions"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+LITERT = ["--format", "litert", "--support", "{}/support.npz"]
+IMAGE = np.zeros((1, 28, 28, 1), "float32")
+
+
+@pytest.mark.parametrize(
+    ("flags", "given", "message"),
+    [
+        (LITERT, {}, "--support .*: there is no such file"),
+        (LITERT, {"images": IMAGE}, "--support .*: holds no arrays x and y; write it by"),
+        (LITERT, {"x": IMAGE[0], "y": [0]}, "x"),
+        (LITERT, {"x": IMAGE, "y": [99]}, "99"),
+        ([*LITERT, "--steps", "0"], {"x": IMAGE, "y": [0]}, "steps must be .* at least 1, got 0"),
+        (["--steps", "3"], {}, "--steps 3: is for --format litert; leave it out"),
+        (["--support", "x.npz"], {}, "--support x.npz: is for --format litert; leave it out"),
+        (["--quantization", "int8"], {}, "--quantization int8: is for --format litert; leave"),
+    ],
+)
+def test_exports_that_cannot_be(
+    flags: list[str],
+    given: dict[str, Any],
+    message: str,
+    finished: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if given:
+        np.savez(tmp_path / "support.npz", **given)
+    words = [flag.format(tmp_path) for flag in flags]
+    assert main(["export", str(finished), str(tmp_path / "out" / "file"), *words]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(f"warptf: error: .*{message}", error), error
+    assert not (tmp_path / "out").exists()
 
 
 def test_finished_run_is_not_overwritten(

@@ -5,8 +5,10 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from contracts.experiment import check_evaluation, check_files
 
 from warptf.train.cli import main
@@ -52,6 +54,16 @@ def test_result_is_the_mean_of_the_scores(finished: Path) -> None:
 
 def test_evaluate_repeats_the_figures(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check_evaluation(finished, capsys)
+
+
+def test_litert_holds_the_learner_adapted_to_a_sine(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sine.tflite"
+    assert main(["export", str(finished), str(out), "--format", "litert", "--steps", "3"]) == 0
+    config = SineConfig.from_json(json.loads((finished / "config.json").read_text()))
+    x, y = (part[0] for part in next(iter(EXPERIMENT.build_tasks(config).test)).support)
+    adapted = keras.models.load_model(finished / "model.keras").adapt(x, y, steps=3)
+    found = Interpreter(str(out)).get_signature_runner("predict")(x=x.numpy())["predictions"]
+    np.testing.assert_allclose(found, adapted(x), atol=1e-4)
 
 
 @pytest.mark.parametrize("meta_learner", typing.get_args(MetaLearner))

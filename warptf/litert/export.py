@@ -1,0 +1,142 @@
+"""LiteRT files of adapted learners."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from warptf.export import save_whole
+from warptf.litert.folding import fold_pooled_norms
+from warptf.partition import FunctionalLearner, input_spec
+from warptf.reinforcement.recurrent_agent import RecurrentAgent
+from warptf.reinforcement.served_agent import export_agent
+
+Quantization = Literal["float32", "int8"]
+Examples = list[dict[str, np.ndarray]]
+
+
+def export_litert(
+    model: keras.Model,
+    path: Any,
+    quantization: Quantization = "float32",
+    representative: Any = None,
+) -> None:
+    """Writes an adapted learner as a LiteRT (TensorFlow Lite) file, whole or not at all.
+
+    The file holds constants only: it predicts for the task that the learner was adapted to. Its
+    signature `predict(x)` returns `predictions`, for any batch size. Batch norm is folded into
+    convolutions, also through a max-pooling between the two; batch norm before a padded
+    convolution, as in some warps, is a multiplication and an addition. Of a `RecurrentAgent` the
+    signature is one step, `act(observation, state_0, ...)`, which returns `logits`, `value`, the
+    likeliest `action` and the states to go on with; episodes start from
+    `agent.initial_states(batch_size)`.
+
+    With `"int8"`, weights and activations are integers of 8 bits within, their ranges those that
+    the representative inputs lead to; inputs and outputs stay `float32`.
+
+    Args:
+        model: what `learner.adapt(x, y)` returned, or a `RecurrentAgent`.
+        path: file to write; it must not exist.
+        quantization: `"float32"` or `"int8"`. Defaults to `"float32"`.
+        representative: inputs `[N, ...]` such as the support set's, for `"int8"` only; for an agent
+            the observations of episodes, `[N, T, O]`.
+
+    Raises:
+        FileExistsError: there is something at `path`.
+        ValueError: an argument does not fit.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> import pathlib, tempfile, warptf
+        >>> model = warptf.models.sine_learner(units=4, layers=1, warp_units=2)
+        >>> file = pathlib.Path(tempfile.mkdtemp(), "sine.tflite")
+        >>> warptf.export_litert(model, file)
+        >>> file.read_bytes()[4:8]
+        b'TFL3'
+    """
+    path = Path(path)
+    if path.exists():
+        raise FileExistsError(f"{path} exists already: name a new file for the export.")
+    if quantization not in get_args(Quantization):
+        raise ValueError(f"quantization must be 'float32' or 'int8', got {quantization!r}.")
+    examples = _examples(model, quantization, representative)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as aside:
+        signature = _save(model, Path(aside, "saved_model"))
+        file = Path(aside, path.name)
+        file.write_bytes(_converted(Path(aside, "saved_model"), signature, examples))
+        os.replace(file, path)
+
+
+def _examples(model: keras.Model, quantization: Quantization, given: Any) -> Examples | None:
+    """Returns inputs one by one, of which the ranges of integers are learned; `None` for floats."""
+    if quantization == "float32":
+        if given is not None:
+            raise ValueError("representative inputs are for quantization='int8': leave them out.")
+        return None
+    if given is None:
+        raise ValueError(
+            "quantization='int8' needs representative inputs, from which the ranges of its "
+            "integers are learned: pass representative=x_support."
+        )
+    agent = isinstance(model, RecurrentAgent)
+    shape = (None, None, model.observation_size) if agent else input_spec(model).shape
+    inputs = np.asarray(given, "float32")
+    if not inputs.size or not tf.TensorShape(shape).is_compatible_with(inputs.shape):
+        raise ValueError(
+            f"representative must have the shape {tuple(shape)} of the model's inputs and hold at "
+            f"least one, got {inputs.shape}."
+        )
+    if not np.isfinite(inputs).all():
+        raise ValueError("representative has values that are not finite: leave them out.")
+    if agent:
+        return list(_lived(model, inputs))
+    return [{"x": inputs[i : i + 1]} for i in range(len(inputs))]
+
+
+def _lived(agent: RecurrentAgent, observations: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the inputs of each step of episodes whose observations are known."""
+    for episode in observations[:, :, np.newaxis]:
+        states = agent.initial_states(1)
+        for observation in episode:
+            named = {f"state_{i}": np.asarray(state) for i, state in enumerate(states)}
+            yield {"observation": observation, **named}
+            states = tf.nest.flatten(agent.cell(observation, states)[1])
+
+
+def _save(model: keras.Model, folder: Path) -> str:
+    """Writes a SavedModel and returns the name of its signature that is to be converted."""
+    if isinstance(model, RecurrentAgent):
+        export_agent(FunctionalLearner(model), folder)
+        return "act"
+    learner = FunctionalLearner(fold_pooled_norms(model))
+    parts = (
+        learner.theta_variables,
+        learner.partition.warp_variables,
+        learner.partition.state_variables,
+    )
+    # Constants, which the converter computes with.
+    theta, phi, state = ([tf.constant(v.numpy()) for v in part] for part in parts)
+
+    def predict(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"predictions": learner(theta, phi, state, x, training=False).predictions}
+
+    spec = input_spec(learner.model)
+    named = tf.TensorSpec(spec.shape, spec.dtype, name="x")
+    function = tf.function(predict, input_signature=[named], autograph=False)
+    save_whole(tf.Module(), folder, {"predict": function.get_concrete_function()})
+    return "predict"
+
+
+def _converted(folder: Path, signature: str, examples: Examples | None) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature])
+    if examples is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: iter(examples)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    return converter.convert()
