@@ -59,7 +59,8 @@ class TrialMixin(tuning.LoudTrials):
         super().__init__(
             hyperparameters=hyperparameters,
             objective=keras_tuner.Objective(objective, "min" if objective == "loss" else "max"),
-            seed=config.seed,
+            # KerasTuner takes 0 for no seed, and draws one.
+            seed=config.seed + 1,
             directory=folder.path,
             project_name=folder.PROJECT,
             **kwargs,

@@ -82,7 +82,8 @@ def _dimension(text: str, annotation: Any, values: str) -> Dimension:
 
 def _value(annotation: Any, word: str) -> Any:
     """Returns the value of a field that a word stands for."""
-    members = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else ()
+    union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    members = typing.get_args(annotation) if union else ()
     for kind in members or (annotation,):
         if kind is type(None) and word == "None":
             return None

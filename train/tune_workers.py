@@ -39,7 +39,7 @@ def search_with_workers(folder: TuneDirectory, workers: int) -> None:
         # The chief too: when the workers have ended, all is written; it would look up in 20 s.
         for process in processes.values():
             process.kill()
-            process.wait()
+            process.communicate()
 
 
 def _start(folder: TuneDirectory, name: str, port: int) -> "subprocess.Popen[bytes]":
