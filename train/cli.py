@@ -13,6 +13,7 @@ from . import commands
 
 _COMMANDS: dict[str, tuple[str, Callable[..., None]]] = {
     "train": ("[EXPERIMENT] meta-train, and score on held-out tasks", commands.train),
+    "tune": ("[EXPERIMENT] search hyper-parameters with KerasTuner", commands.tune),
     "evaluate": ("RUN_DIR score a finished run again", commands.evaluate),
     "export": ("RUN_DIR OUT write a SavedModel or a LiteRT file", commands.export),
     "compare": ("RUN_DIR... print a table of finished runs", commands.compare),
@@ -47,7 +48,7 @@ def _dispatch(arguments: list[str]) -> int:
         words = name.split()
         if arguments[: len(words)] == words:
             rest = arguments[len(words) :]
-            if command is commands.train:
+            if command in (commands.train, commands.tune):
                 command(rest)
             else:
                 tyro.cli(

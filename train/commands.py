@@ -15,6 +15,7 @@ from warptf.tasks import prepare_omniglot
 
 from . import compare as comparison
 from . import litert_export
+from .experiment import Experiment
 from .experiments import DEFAULT_EXPERIMENT, EXPERIMENTS
 from .run_directory import RunDirectory
 from .run_options import flag
@@ -29,24 +30,43 @@ def train(arguments: list[str]) -> None:
     Args:
         arguments: What follows `train` on the command line.
     """
-    name = DEFAULT_EXPERIMENT
-    if arguments and not arguments[0].startswith("-"):
-        name, *arguments = arguments
-    if name not in EXPERIMENTS:
-        raise ValueError(f"experiment {name!r} is unknown: choose one of {', '.join(EXPERIMENTS)}")
-    experiment = EXPERIMENTS[name]
-    defaults = experiment.config_class.from_preset(
-        **_given(arguments, experiment.preset_fields, experiment.config_class)
-    )
+    experiment, arguments = _experiment(arguments)
     config = tyro.cli(
         experiment.config_class,
-        prog=f"warptf train {name}",
+        prog=f"warptf train {experiment.name}",
         args=arguments,
-        default=defaults,
+        default=_defaults(experiment, arguments),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     use_threads(config.threads_per_operation)
     print(json.dumps(experiment.train(config)))
+
+
+def tune(arguments: list[str]) -> None:
+    """Runs `warptf tune EXPERIMENT …`.
+
+    Args:
+        arguments: What follows `tune` on the command line.
+    """
+    # Not at the top: no other command is to wait for KerasTuner.
+    from .tune import tune as search
+    from .tune_options import TuneOptions
+
+    experiment, arguments = _experiment(arguments)
+    fields = [("search", TuneOptions), ("config", experiment.config_class)]
+    both = dataclasses.make_dataclass("Tune", fields)
+    both.__doc__ = (
+        "Searches configurations of an experiment; its own flags are those of `warptf train`. "
+        "The run directory is that of the whole search."
+    )
+    read = tyro.cli(
+        both,
+        prog=f"warptf tune {experiment.name}",
+        args=arguments,
+        default=both(TuneOptions(), _defaults(experiment, arguments)),
+        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+    )
+    print(json.dumps(search(experiment, read.config, read.search, _named(arguments))))
 
 
 def evaluate(
@@ -165,6 +185,28 @@ def prepare_data(
     """
     prepared = prepare_omniglot(archives, data_dir, lambda line: print(line, file=sys.stderr))
     print(prepared)
+
+
+def _experiment(arguments: list[str]) -> tuple[Experiment, list[str]]:
+    """Returns the experiment that the first word names, or the default, and the other words."""
+    name = DEFAULT_EXPERIMENT
+    if arguments and not arguments[0].startswith("-"):
+        name, *arguments = arguments
+    if name not in EXPERIMENTS:
+        raise ValueError(f"experiment {name!r} is unknown: choose one of {', '.join(EXPERIMENTS)}")
+    return EXPERIMENTS[name], arguments
+
+
+def _defaults(experiment: Experiment, arguments: list[str]) -> Any:
+    """Returns the configuration whose fields the command line may still change."""
+    given = _given(arguments, experiment.preset_fields, experiment.config_class)
+    return experiment.config_class.from_preset(**given)
+
+
+def _named(arguments: list[str]) -> set[str]:
+    """Returns the fields that have a flag on the command line."""
+    flags = [word.partition("=")[0] for word in arguments if word.startswith("--")]
+    return {name.removeprefix("--").removeprefix("no-").replace("-", "_") for name in flags}
 
 
 def _given(arguments: list[str], fields: tuple[str, ...], config_class: Any) -> dict[str, Any]:

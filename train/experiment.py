@@ -32,6 +32,8 @@ class Experiment(abc.ABC):
     "loss"."""
     rate_field = "inner_rate"
     """The field that is to be lowered where figures are not finite."""
+    objectives: tuple[str, ...] = ("accuracy", "loss")
+    """The figures on validation tasks that configurations can be searched by."""
     reports_best = False
     """Whether the best learner on validation is reported where there is one, or the last."""
 
@@ -88,19 +90,8 @@ class Experiment(abc.ABC):
         strategy = _strategy(config)
         config.check_replicas(strategy.num_replicas_in_sync)
         tasks = self.build_tasks(config)
-        split = tasks.describe()
-        if config.patience and not split["validation"]:
-            raise ValueError(
-                f"--patience {config.patience}: no class or alphabet is left for validation; "
-                f"leave it out, or leave some"
-            )
-        run.check_split(split)
         with strategy.scope():
-            # Before the folder is made, so that a learner that cannot be built leaves none behind.
-            learner = self.build_learner(config, tasks)
-            run.open(config, split)
-            print(f"run directory: {run.path}", file=sys.stderr)
-            learner = self._meta_train(config, learner, tasks, run)
+            learner = self._trained(config, tasks, run)
             started = time.monotonic()
             scores = self.score(learner, tasks)
         seconds = time.monotonic() - started + run.training_seconds()
@@ -110,6 +101,38 @@ class Experiment(abc.ABC):
         self.write_plots(run)
         run.write_json(run.result, result)
         return result
+
+    def train_for_validation(self, config: Any) -> dict[str, Any]:
+        """Meta-trains a learner as `train` does, and scores it on validation tasks alone.
+
+        Args:
+            config: The configuration, with a `run_dir`.
+
+        Returns:
+            The figures of the learner that `train` would report, with the seconds.
+
+        Raises:
+            ValueError: If the configuration, the data or the run directory does not fit, or there
+                are no validation tasks.
+            OSError: If the run directory cannot be written.
+        """
+        config.validate()
+        run = RunDirectory(config.run_dir)
+        run.check(config)
+        strategy = _strategy(config)
+        config.check_replicas(strategy.num_replicas_in_sync)
+        tasks = self.build_tasks(config)
+        with strategy.scope():
+            learner = self._trained(config, tasks, run)
+            started = time.monotonic()
+            step = int(learner.meta_step.value.numpy())
+            recorded = [row for row in run.evaluations() if row["step"] == step]
+            figures = recorded[-1] if recorded else self.score_validation(learner, tasks)
+        if figures is None:
+            raise ValueError("no class or alphabet is left for validation; leave some")
+        seconds = time.monotonic() - started + run.training_seconds()
+        figures = {name: figures[name] for name in figures if name not in ("kind", "step")}
+        return {**figures, "seconds": round(seconds, 3)}
 
     def evaluate(self, config: Any, learner: Any, run: RunDirectory) -> dict[str, Any]:
         """Scores a meta-trained learner on the held-out tasks again.
@@ -130,6 +153,21 @@ class Experiment(abc.ABC):
         run.check_split(tasks.describe())
         scores = self.score(learner, tasks)
         return self._result(config, learner, tasks, scores, time.monotonic() - started)
+
+    def _trained(self, config: Any, tasks: Any, run: RunDirectory) -> Any:
+        """Returns the learner to report, from an untrained one or the run's last checkpoint."""
+        split = tasks.describe()
+        if config.patience and not split["validation"]:
+            raise ValueError(
+                f"--patience {config.patience}: no class or alphabet is left for validation; "
+                f"leave it out, or leave some"
+            )
+        run.check_split(split)
+        # Before the folder is made, so that a learner that cannot be built leaves none behind.
+        learner = self.build_learner(config, tasks)
+        run.open(config, split)
+        print(f"run directory: {run.path}", file=sys.stderr)
+        return self._meta_train(config, learner, tasks, run)
 
     def _meta_train(self, config: Any, learner: Any, tasks: Any, run: RunDirectory) -> Any:
         """Returns the learner to report, meta-steps before the last checkpoint not repeated."""

@@ -26,6 +26,7 @@ class MazeExperiment(Experiment):
     config_class = MazeConfig
     preset_fields = ("preset", "meta_learner")
     monitored = "reward"
+    objectives = ("reward",)
     rate_field = "task_rate"
 
     def run_dir_words(self, config: MazeConfig) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ class MultiShotExperiment(Experiment):
     name = "multi-shot"
     config_class = MultiShotConfig
     preset_fields = ("preset", "data", "meta_learner", "algorithm")
+    objectives = ("accuracy", "auc", "loss")
 
     def build_tasks(self, config: MultiShotConfig) -> MultiShot:
         """Returns the alphabets as tasks."""

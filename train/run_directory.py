@@ -147,7 +147,7 @@ class RunDirectory:
             path: One of the attributes of this object.
             value: What to write.
         """
-        write_text(path, json.dumps(_as_json(value), indent=2, allow_nan=False) + "\n")
+        write_text(path, json.dumps(as_json(value), indent=2, allow_nan=False) + "\n")
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Adds one line to `metrics.jsonl`.
@@ -156,7 +156,7 @@ class RunDirectory:
             row: The line; its `step` is the number of meta-steps done.
         """
         with self.metrics.open("a") as file:
-            file.write(json.dumps(_as_json(row), allow_nan=False) + "\n")
+            file.write(json.dumps(as_json(row), allow_nan=False) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Returns the complete lines of `metrics.jsonl`; a line cut off by a kill is left out."""
@@ -209,10 +209,14 @@ def _aside(path: Path) -> Path:
     return path.with_name("writing-" + path.name)
 
 
-def _as_json(value: Any) -> Any:
-    """Returns a value with `None` for numbers that JSON cannot hold, such as a diverged loss."""
+def as_json(value: Any) -> Any:
+    """Returns a value with `None` for numbers that JSON cannot hold, such as a diverged loss.
+
+    Args:
+        value: What is to be written as JSON.
+    """
     if isinstance(value, dict):
-        return {key: _as_json(part) for key, part in value.items()}
+        return {key: as_json(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_as_json(part) for part in value]
+        return [as_json(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -23,6 +23,7 @@ class SineExperiment(Experiment):
     config_class = SineConfig
     preset_fields = ("preset", "meta_learner")
     monitored = "loss"
+    objectives = ("loss",)
     reports_best = True
 
     def run_dir_words(self, config: SineConfig) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ class SurfacesExperiment(Experiment):
     config_class = SurfacesConfig
     preset_fields = ("preset",)
     monitored = "loss"
+    objectives = ("loss",)
     reports_best = True
 
     def run_dir_words(self, config: SurfacesConfig) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Figures of the experiments, each written to an image file."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +215,68 @@ def means_with_deviations(
     axes.invert_yaxis()
     axes.set(xlabel=xlabel)
     _write(figure, path)
+
+
+def parallel_coordinates(
+    columns: Mapping[str, Sequence[Any]],
+    values: Sequence[float],
+    path: str | os.PathLike[str],
+    *,
+    label: str,
+    log: Collection[str] = (),
+) -> None:
+    """Draws one line per trial across one axis per hyper-parameter, coloured by what came of it.
+
+    Args:
+        columns: For each hyper-parameter its value in each of `N` trials. Numbers are placed by
+            size, anything else side by side.
+        values: `[N]`, what each trial came to.
+        path: The image file to write; its suffix gives the format.
+        label: What the values are.
+        log: Hyper-parameters, all above 0, whose axes are logarithmic.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "trials.png"
+    >>> columns = {"rate": [0.01, 0.1], "warp": ["scale", "conv3x3"]}
+    >>> parallel_coordinates(columns, [0.5, 0.8], path, label="accuracy", log=["rate"])
+    >>> path.exists()
+    True
+    """
+    import matplotlib
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.5 + 1.5 * len(columns), 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    heights = np.empty((len(values), len(columns)))
+    for place, (name, column) in enumerate(columns.items()):
+        heights[:, place], ticks = _heights(column, name in log)
+        axes.axvline(place, color="gray", linewidth=0.8)
+        for height, text in ticks.items():
+            axes.text(place + 0.03, height, text, fontsize="x-small", va="center")
+    colors = ScalarMappable(Normalize(min(values), max(values)), matplotlib.colormaps["viridis"])
+    for color, line in zip(colors.to_rgba(np.asarray(values)), heights, strict=True):
+        axes.plot(range(len(columns)), line, color=color, marker=".", alpha=0.8)
+    axes.set_xticks(range(len(columns)), list(columns), fontsize="small")
+    axes.set(yticks=[], xlim=(-0.2, len(columns) - 0.4))
+    figure.colorbar(colors, ax=axes, label=label)
+    _write(figure, path)
+
+
+def _heights(column: Sequence[Any], log: bool) -> tuple[np.ndarray, dict[float, str]]:
+    """Returns where the values of an axis stand between 0 and 1, and what is written beside it."""
+    if any(isinstance(value, str | bool) or value is None for value in column):
+        kinds = sorted({str(value) for value in column})
+        places = {kind: (rank + 0.5) / len(kinds) for rank, kind in enumerate(kinds)}
+        heights = np.array([places[str(value)] for value in column])
+        return heights, {place: kind for kind, place in places.items()}
+    numbers = np.asarray(column, "float64")
+    scaled = np.log(numbers) if log else numbers
+    span = np.ptp(scaled)
+    heights = (scaled - scaled.min()) / span if span else np.full(len(scaled), 0.5)
+    ends = {int(np.argmin(numbers)), int(np.argmax(numbers))}
+    return heights, {float(heights[end]): f"{numbers[end]:.4g}" for end in ends}
 
 
 def _figure() -> tuple[Any, Any]:
