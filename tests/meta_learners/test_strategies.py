@@ -9,8 +9,22 @@ from meta_learners.problems import classification_tasks, cross_entropy, network,
 import warptf
 from warptf.initializations import Leap
 from warptf.inner_optimizers import SGD, LearnedSGD
+from warptf.meta_learners.task_axes import map_tasks
+from warptf.tasks import Task
 
 TASKS, STEPS = 4, 2
+
+
+def test_a_scope_can_be_entered_after_a_task_has_failed():
+    def fails(task, index):
+        raise ValueError("this task fails")
+
+    task = Task((tf.zeros([2, 1]), tf.zeros([2])), (tf.zeros([2, 1]), tf.zeros([2])))
+    with pytest.raises(ValueError, match="this task fails"):
+        tf.function(lambda: map_tasks(fails, task, tf.TensorSpec(()), 2), autograph=False)()
+    strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+    with strategy.scope():
+        assert tf.distribute.get_strategy() is strategy
 
 
 def online():

@@ -90,7 +90,16 @@ def map_tasks(
 
     if jit_compile:
         one = tf.function(one, jit_compile=True, autograph=False)
-    return tf.map_fn(one, (tf.range(count), present), fn_output_signature=signature)
+    scope = tf.compat.v1.get_variable_scope()
+    before = scope.caching_device
+    try:
+        return tf.map_fn(one, (tf.range(count), present), fn_output_signature=signature)
+    except Exception:
+        # Where the function fails, `map_fn` leaves a setting behind, after which no strategy's
+        # scope could be entered any more.
+        if not tf.executing_eagerly():
+            scope.set_caching_device(before)
+        raise
 
 
 def share_of_tasks(count: int | tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]:
