@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks import (
     bilevel_memory,
@@ -19,15 +20,20 @@ from benchmarks import (
     import_time,
     jit,
     maml_profile,
+    maze,
+    maze_arithmetic,
     memory,
     meta_step,
     serving,
     threads,
     timing,
 )
+from warptf.train import maze_config
 
 SMALL: dict[str, Any] = dict(filters=2, tasks=2, inner_steps=2, batch_size=2, rounds=1)
 SMALL_MAML: dict[str, Any] = dict(filters=2, tasks=1, queries=1)
+SMALL_MAZE: dict[str, Any] = dict(episodes=3, steps=6, units=4, updates=1, rounds=1)
+MEMORIES = maze_config.MazeConfig.choices()["meta_learner"]
 
 
 def run(module: Any, path: Path, capsys: pytest.CaptureFixture[str], **options: Any) -> Any:
@@ -287,6 +293,107 @@ def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figures = run(data, tmp_path / "figures.json", capsys, **small)
     assert [f["data"] for f in figures] == [data.MEMORY, data.GLYPHS, data.DRAWING]
     assert min(numbers(figures, "minimum", "to memory, median")) > 0
+
+
+def test_maze(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small: dict[str, Any] = {**SMALL_MAZE, "memories": ("rnn",), "jit": ("meta-step",)}
+    figures = run(maze, tmp_path / "figures.json", capsys, **small)
+    by_part = {figure["part"]: figure for figure in figures}
+    assert [*by_part] == [*maze.ARITHMETIC_OF]
+    rest = by_part.pop(maze.REST)
+    assert rest["× arithmetic, median"] is None
+    assert min(numbers([*by_part.values()], "ms, median", "minimum", "× arithmetic, median")) > 0
+    for part in (maze.ARITHMETIC, maze.FORWARD, maze.BACKWARD):
+        assert by_part[part]["× arithmetic, median"] == 1.0
+    assert by_part[maze.TENSORFLOW]["gradient's difference"] < 1e-4
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_maze_gradients_are_those_of_tensorflow(memory: maze.MetaLearner) -> None:
+    options = maze.Options(**SMALL_MAZE)
+    _, library, tensorflow = maze.on_record(maze.learner_of(options, memory, "none"), False)
+    assert 0.0 <= maze.relative_difference(library(), tensorflow()) < 1e-4
+
+
+def test_other_gradients_in_a_maze_are_told_apart() -> None:
+    ones = [np.ones(4, "float32"), np.zeros(2, "float32")]
+    other = [np.ones(4, "float32"), np.ones(2, "float32")]
+    assert maze.relative_difference(ones, ones) == 0.0
+    assert maze.relative_difference(other, ones) == pytest.approx(2**0.5 / 2)
+
+
+def test_parts_of_an_update_are_compared_with_their_share_of_the_arithmetic() -> None:
+    walls = {
+        maze.UPDATE: (10.0, 14.0, 12.0),
+        maze.EPISODES: (4.0, 5.0, 3.0),
+        maze.GRADIENTS: (2.0, 4.0, 6.0),
+        maze.TENSORFLOW: (6.0, 6.0, 3.0),
+        maze.FORWARD: (1.0, 2.0, 2.0),
+        maze.BACKWARD: (1.0, 1.0, 2.0),
+    }
+    rounds = [
+        maze.Round({p: timing.Seconds(w[i], 2 * w[i]) for p, w in walls.items()}, (6, 4), 1e-6)
+        for i in range(3)
+    ]
+    rows = maze.figures_of(("rnn", "none"), rounds, updates=2)
+    by_part = {row["part"]: row for row in rows}
+    # 10 - 4 - 2, 14 - 5 - 4, 12 - 3 - 6, for two updates.
+    assert by_part[maze.REST]["ms, median"] == pytest.approx(2000.0)
+    assert by_part[maze.REST]["CPU ms, median"] == pytest.approx(4000.0)
+    assert by_part[maze.ARITHMETIC]["ms, median"] == pytest.approx(1500.0)
+    assert by_part[maze.UPDATE]["× arithmetic, median"] == pytest.approx(12.0 / 3.0)
+    assert by_part[maze.UPDATE]["× arithmetic, minima"] == pytest.approx(10.0 / 2.0)
+    assert by_part[maze.EPISODES]["× arithmetic, median"] == pytest.approx(4.0 / 2.0)
+    assert by_part[maze.GRADIENTS]["× arithmetic, median"] == pytest.approx(4.0 / 1.0)
+    assert by_part[maze.TENSORFLOW]["× arithmetic, median"] == pytest.approx(6.0 / 3.0)
+    assert by_part[maze.UPDATE]["arithmetic's GFLOP/s"] == pytest.approx(10.0 / 6.0 / 1e9)
+    assert by_part[maze.EPISODES]["arithmetic's GFLOP/s"] == pytest.approx(6.0 / 2.0 / 1e9)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_arithmetic_of_a_maze_has_every_weight_matrix_of_the_agent(
+    memory: maze.MetaLearner,
+) -> None:
+    agent = maze.learner_of(maze.Options(**SMALL_MAZE), memory, "none").model
+    matrices = maze_arithmetic.matrices_of(agent)
+    weights = [v for v in agent.trainable_variables if len(v.shape) == 2]
+    # It scales a trace, element by element, and multiplies nothing as a matrix.
+    weights = [v for v in weights if v.name != "plasticity"]
+    counted = [m.rows * m.columns for m in matrices if not m.per_episode]
+    assert sum(counted) == sum(math.prod(v.shape) for v in weights)
+    assert sum(m.per_episode for m in matrices) == ("hebb" in memory)
+
+
+def test_arithmetic_of_the_plain_cell() -> None:
+    agent = maze.learner_of(maze.Options(**SMALL_MAZE), "rnn", "none").model
+    matrices = maze_arithmetic.matrices_of(agent)
+    # 17 numbers are observed, 4 units remember, 4 actions and a value are found.
+    assert [(m.rows, m.columns) for m in matrices] == [(17, 4), (4, 4), (4, 5)]
+    forward, backward = maze_arithmetic.flops(matrices, maze_arithmetic.Sizes(6, 3))
+    assert forward == 2 * 6 * 3 * (17 * 4 + 4 * 4 + 4 * 5)
+    assert backward == forward + 2 * 6 * 3 * (4 * 4 + 4 * 5)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_arithmetic_of_a_maze_is_computed(jit_compile: bool) -> None:
+    random = np.random.default_rng(0)
+    shapes = [(4, 6), (6, 2), (3, 5, 3)]
+    inputs = [random.normal(size=(3, s[-2])).astype("float32") for s in shapes[:2]]
+    inputs += [random.normal(size=(3, 5)).astype("float32")]
+    kernels = [random.normal(size=shape).astype("float32") for shape in shapes]
+    chain = tf.function(maze_arithmetic.chain, jit_compile=jit_compile, autograph=False)
+    found = chain(inputs, kernels, 3)
+    products = [np.zeros((3, kernel.shape[-1])) for kernel in kernels]
+    for _ in range(3):
+        last = products[-1]
+        for i, (x, kernel) in enumerate(zip(inputs, kernels, strict=True)):
+            # The first half of the columns come from the product before.
+            shared = min(last.shape[1], math.ceil(x.shape[1] / 2))
+            x = np.hstack([last[:, :shared], x[:, shared:]])
+            matrices = np.broadcast_to(kernel, (3, *kernel.shape[-2:]))
+            last = products[i] = np.stack([a @ m for a, m in zip(x, matrices, strict=True)])
+    for a, b in zip(found, products, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_import_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
