@@ -91,7 +91,7 @@ def test_unwritable_run_directory(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_divergence_ends_the_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rates = ["--inner-rate", "1e30", "--filters", "2", "--inner-steps", "3", "--batch-size", "3"]
     line = fails(capsys, [*SMOKE, *rates, "--evaluate-every", "0", "--run-dir", str(tmp_path)])
-    assert "not finite by meta-step 2" in line and "lower --inner-rate" in line
+    assert "not finite by meta-step 2" in line and "lower the rates (--inner-rate" in line
     assert not (tmp_path / "result.json").exists()
 
 

@@ -17,6 +17,8 @@ SMALL += ["--meta-steps", "6", "--epoch-steps", "1", "--evaluate-every", "2"]
 MULTI_SHOT = ["train", "multi-shot", *SMALL, "--batch-size", "4"]
 # MT-Net draws masks, Adam and momentum keep a state, and the best learner is kept beside the last.
 FEW_SHOT = ["train", "few-shot", *SMALL, "--meta-learner", "mt-net", "--patience", "4"]
+# The process of the tests has started TensorFlow with threads of its own.
+FEW_SHOT += ["--threads-per-operation", "0"]
 # What is gathered for the warp parameters must be kept: they move at every second update.
 MAZE = ["train", "maze", "--preset", "smoke", "--meta-steps", "6", "--epoch-steps", "1"]
 MAZE += ["--evaluate-every", "2"]
