@@ -60,10 +60,7 @@ def write_curves(paths: Sequence[Path], path: Path) -> None:
             common.
     """
     groups = _groups(paths)
-    rows = {
-        label: [[r for r in run.read_metrics() if r["kind"] == "training"] for run, _ in runs]
-        for label, runs in groups.items()
-    }
+    rows = {label: [run.trainings() for run, _ in runs] for label, runs in groups.items()}
     every = [row for seeds in rows.values() for training in seeds for row in training[:1]]
     if len(every) < len(paths):
         raise ValueError("--curves: a run has no meta-training to draw; leave it out")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 import warptf
-from warptf import plotting, reinforcement
+from warptf import reinforcement
 from warptf.envs import Maze, expected_return, optimal_actions
 from warptf.objectives import WarpGrad
 
@@ -16,7 +16,7 @@ from .maze_film import write_film
 from .maze_tasks import TEST, VALIDATION, MazeTasks
 from .result import confidence_interval
 from .run_directory import RunDirectory
-from .training_plot import write_training_plot, write_validation_plot
+from .training_plot import write_reward_plot, write_training_plot, write_validation_plot
 
 
 class MazeExperiment(Experiment):
@@ -105,12 +105,7 @@ class MazeExperiment(Experiment):
         write_film(learner.model, learner.experience.environment, run.plots / "episode.gif")
         write_training_plot(run)
         write_validation_plot(run, "reward")
-        rows = [row for row in run.read_metrics() if row["kind"] == "training"]
-        if rows:
-            steps = [row["step"] for row in rows]
-            path = run.plots / "reward.png"
-            rewards = [row["reward"] for row in rows]
-            plotting.meta_training(steps, rewards, path, ylabel="reward of an episode")
+        write_reward_plot(run)
 
 
 def _maze(config: MazeConfig) -> Maze:

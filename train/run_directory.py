@@ -135,10 +135,7 @@ class RunDirectory:
                 f"{self.path}: has no {path.name}, so it is not a finished run; give the run "
                 f"directory of one, or finish it with --resume"
             )
-        try:
-            return json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}: is not JSON ({error}); restore the file") from error
+        return read_json(path)
 
     def write_json(self, path: Path, value: Any) -> None:
         """Writes one of the run's JSON files.
@@ -147,7 +144,7 @@ class RunDirectory:
             path: One of the attributes of this object.
             value: What to write.
         """
-        write_text(path, json.dumps(as_json(value), indent=2, allow_nan=False) + "\n")
+        write_json(path, value)
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Adds one line to `metrics.jsonl`.
@@ -156,12 +153,16 @@ class RunDirectory:
             row: The line; its `step` is the number of meta-steps done.
         """
         with self.metrics.open("a") as file:
-            file.write(json.dumps(as_json(row), allow_nan=False) + "\n")
+            file.write(json.dumps(_as_json(row), allow_nan=False) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Returns the complete lines of `metrics.jsonl`; a line cut off by a kill is left out."""
         lines = self.metrics.read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def trainings(self) -> list[dict[str, Any]]:
+        """Returns the lines of `metrics.jsonl` that hold figures of meta-training."""
+        return [row for row in self.read_metrics() if row["kind"] == "training"]
 
     def evaluations(self) -> list[dict[str, Any]]:
         """Returns the lines of `metrics.jsonl` that hold figures on validation tasks."""
@@ -204,19 +205,40 @@ def write_text(path: Path, text: str) -> None:
     os.replace(aside, path)
 
 
+def read_json(path: Path) -> Any:
+    """Returns the content of a JSON file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: If the file is not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: is not JSON ({error}); restore the file") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file whole or not at all.
+
+    Args:
+        path: The file.
+        value: What to write.
+    """
+    write_text(path, json.dumps(_as_json(value), indent=2, allow_nan=False) + "\n")
+
+
 def _aside(path: Path) -> Path:
     """Returns where a file is written before it is moved into place."""
     return path.with_name("writing-" + path.name)
 
 
-def as_json(value: Any) -> Any:
-    """Returns a value with `None` for numbers that JSON cannot hold, such as a diverged loss.
-
-    Args:
-        value: What is to be written as JSON.
-    """
+def _as_json(value: Any) -> Any:
+    """Returns a value with `None` for numbers that JSON cannot hold, such as a diverged loss."""
     if isinstance(value, dict):
-        return {key: as_json(part) for key, part in value.items()}
+        return {key: _as_json(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [as_json(part) for part in value]
+        return [_as_json(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

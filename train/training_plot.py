@@ -14,8 +14,16 @@ def write_training_plot(run: RunDirectory) -> None:
     Args:
         run: The run.
     """
-    rows = [row for row in run.read_metrics() if row["kind"] == "training"]
-    _write(rows, "loss", "loss", run.plots / "meta_training.png")
+    _write(run.trainings(), "loss", "loss", run.plots / "meta_training.png")
+
+
+def write_reward_plot(run: RunDirectory) -> None:
+    """Draws the reward along meta-training, if anything was meta-trained.
+
+    Args:
+        run: The run.
+    """
+    _write(run.trainings(), "reward", "reward of an episode", run.plots / "reward.png")
 
 
 def write_validation_plot(run: RunDirectory, name: str) -> None:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from .run_directory import as_json, write_text
+from .run_directory import read_json, write_json
 from .run_options import RunOptions
 from .tune_options import TuneOptions
 
@@ -90,7 +90,7 @@ class TuneDirectory:
         }
         try:
             self.plot.parent.mkdir(parents=True, exist_ok=True)
-            self.write_json(self.config, content)
+            write_json(self.config, content)
             # What KerasTuner keeps cannot continue every search as it was; the outcomes can.
             shutil.rmtree(self.path / self.PROJECT, ignore_errors=True)
         except OSError as error:
@@ -105,32 +105,9 @@ class TuneDirectory:
         Args:
             config_class: The class of the configuration.
         """
-        content = self.read_json(self.config)
+        content = read_json(self.config)
         search = TuneOptions.from_json(content["search"])
         return content["experiment"], config_class.from_json(content["config"]), search
-
-    def read_json(self, path: Path) -> Any:
-        """Returns the content of one of the JSON files.
-
-        Args:
-            path: One of the attributes of this object.
-
-        Raises:
-            ValueError: If the file is not JSON.
-        """
-        try:
-            return json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}: is not JSON ({error}); restore the file") from error
-
-    def write_json(self, path: Path, value: Any) -> None:
-        """Writes one of the JSON files.
-
-        Args:
-            path: One of the attributes of this object.
-            value: What to write.
-        """
-        write_text(path, json.dumps(as_json(value), indent=2, allow_nan=False) + "\n")
 
     def trial_run(self, config: RunOptions) -> Path:
         """Returns the run directory of a trial.
@@ -149,7 +126,7 @@ class TuneDirectory:
             config: The configuration of the trial.
         """
         path = self._outcome(config)
-        return self.read_json(path) if path.exists() else None
+        return read_json(path) if path.exists() else None
 
     def write_outcome(self, config: RunOptions, outcome: dict[str, Any]) -> None:
         """Notes what a trial gave.
@@ -160,12 +137,12 @@ class TuneDirectory:
         """
         path = self._outcome(config)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.write_json(path, outcome)
+        write_json(path, outcome)
 
     def keras_tuner_trials(self) -> list[dict[str, Any]]:
         """Returns what KerasTuner notes of each trial, in the order in which they began."""
         paths = (self.path / self.PROJECT).glob("trial_*/trial.json")
-        trials = [self.read_json(path) for path in paths]
+        trials = [read_json(path) for path in paths]
         return sorted(trials, key=lambda trial: int(trial["trial_id"]))
 
     def _outcome(self, config: RunOptions) -> Path:

@@ -9,7 +9,7 @@ from warptf import plotting
 from warptf.tuning import Choices, SearchSpace
 
 from .experiment import Experiment
-from .run_directory import write_text
+from .run_directory import write_json, write_text
 from .run_options import RunOptions, flag
 from .trial_tuner import trial_config
 from .tune_directory import TuneDirectory
@@ -69,7 +69,7 @@ def write_table(folder: TuneDirectory, rows: list[dict[str, Any]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_text(folder.table, text.getvalue())
-    folder.write_json(folder.rows, rows)
+    write_json(folder.rows, rows)
 
 
 def write_best(
@@ -93,7 +93,7 @@ def write_best(
         "command": shlex.join(["warptf", "train", experiment.name, *flags]),
         "config": {k: v for k, v in config.to_json().items() if k not in config.NOT_COMPARED},
     }
-    folder.write_json(folder.best, content)
+    write_json(folder.best, content)
     return flags
 
 

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from .experiments import EXPERIMENTS
+from .run_directory import read_json
 from .threads import use_threads
 from .trial_tuner import make_tuner
 from .tune_directory import TuneDirectory
@@ -20,7 +21,7 @@ def main() -> int:
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     folder = TuneDirectory(Path(sys.argv[1]))
-    content = folder.read_json(folder.config)
+    content = read_json(folder.config)
     experiment = EXPERIMENTS[content["experiment"]]
     _, config, options = folder.read_config(experiment.config_class)
     use_threads(config.threads_per_operation)

@@ -183,7 +183,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
 
         Args:
             x: a `tf.data.Dataset` of `warptf.tasks.Task`s without step axis, or what the experience
-                learns from (`ActorCritic.episodes()`).
+                learns from (`ActorCritic.batches()`).
             *args: as in `keras.Model.fit`.
             **kwargs: as in `keras.Model.fit`.
 

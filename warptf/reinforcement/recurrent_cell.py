@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from warptf.layers.registration import register_layer_class
+from warptf.layers.validation import positive_integer
 
 Product = Callable[[tf.Tensor, keras.Variable], tf.Tensor]
 
@@ -37,9 +38,7 @@ class RecurrentCell(keras.layers.Layer):
 
     def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
-            raise ValueError(f"units must be a positive integer, got {units!r}: pass 1 or more.")
-        self.units = units
+        self.units = positive_integer("units", units)
         self.output_size = units
         self.state_size = [units]
 
