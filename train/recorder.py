@@ -76,6 +76,12 @@ class Recorder(keras.callbacks.Callback):
                 f"({means}): lower the rates (--inner-rate, --meta-rate and their like), or look "
                 "for such numbers in the data"
             )
+        if means.get("diverged") == 1:
+            raise ValueError(
+                f"every task of the epoch that ends with meta-step {step} diverged and was left "
+                "out, so that nothing is learned any more: lower the rates (--inner-rate, "
+                "--meta-rate), or let the latter fall (--schedule cosine)"
+            )
         seconds = round(time.monotonic() - self._epoch_started, 3)
         self._run.append_metrics({"kind": "training", "step": step, "seconds": seconds, **means})
         last = done == self.params["epochs"]

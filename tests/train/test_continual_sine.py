@@ -99,6 +99,13 @@ def test_descent_that_diverges_is_an_error_and_leaves_no_result(tmp_path: Path) 
     assert not list((tmp_path / "run").glob("*result*"))
 
 
+def test_meta_training_that_has_only_diverged_sequences_is_an_error(tmp_path: Path) -> None:
+    config = tiny("warp", tmp_path / "run", inner_rate=1e6, skip_diverged=True, evaluate_every=0)
+    with pytest.raises(ValueError, match=r"every task of the epoch.*diverged.*--schedule cosine"):
+        EXPERIMENT.train(config)
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
 def test_losses_of_logits_are_those_of_softmax() -> None:
     logits = np.array([[[1.0, 2.0, -1.0], [0.0, 0.0, 3.0]]])
     figures = _classification(logits, np.array([[0, 2]]))
