@@ -5,9 +5,9 @@ import hypothesis
 import pytest
 import tensorflow as tf
 
-# Two devices, so that strategies can be tested; it must be said before TensorFlow starts.
+# Four devices, so that strategies can be tested; it must be said before TensorFlow starts.
 tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
 
 hypothesis.settings.register_profile("warptf", deadline=None, derandomize=True)

@@ -166,7 +166,7 @@ def test_two_replicas_do_what_one_does(second_order: str) -> None:
         two = classifier(objective=WarpGrad(second_order))
     two.fit(stream(4, tasks=4), verbose=0)
     tolerance = 1e-5 if second_order == "none" else 1e-3
-    for a, b in zip(one.weights, two.weights, strict=True):
+    for a, b in zip(one.model.weights, two.model.weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 

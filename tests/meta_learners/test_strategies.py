@@ -50,6 +50,39 @@ def finetuning():
     return warptf.MultiHeadFinetuning(network(warp=False), SGD(0.1), STEPS, num_tasks=5)
 
 
+def continual():
+    return warptf.ContinualMetaLearner(network(batch_norm=True), warp_update_interval=3)
+
+
+def mirrored(count):
+    return tf.distribute.MirroredStrategy(
+        [f"/cpu:{index}" for index in range(count)],
+        cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
+
+
+@pytest.mark.parametrize("replicas", [2, 4])
+@pytest.mark.parametrize("make", [online, offline, continual])
+def test_twenty_meta_steps_on_replicas_equal_those_on_one_device(make, replicas):
+    """To 1e-5 of each variable's largest value, which is what sums in another order leave."""
+
+    def trained():
+        learner = make()
+        learner.compile(keras.optimizers.SGD(0.05, momentum=0.9), cross_entropy())
+        steps = None if make is continual else STEPS
+        learner.fit(stream(20, tasks=TASKS, steps=steps), verbose=0)
+        return learner
+
+    alone = trained()
+    with mirrored(replicas).scope():
+        together = trained()
+    assert int(together.meta_step.numpy()) == 20
+    pairs = zip(alone.weights, alone.get_weights(), together.get_weights(), strict=True)
+    for variable, a, b in pairs:
+        bound = 1e-5 * max(np.abs(a).max(), 1e-3)
+        np.testing.assert_allclose(b, a, rtol=0, atol=bound, err_msg=variable.path)
+
+
 def train(make, **compiling):
     learner = make()
     learner.compile(
@@ -79,9 +112,7 @@ def train(make, **compiling):
 )
 def test_two_replicas_equal_one_device(make, compiling):
     alone, history, scores = train(make, **compiling)
-    strategy = tf.distribute.MirroredStrategy(
-        ["/cpu:0", "/cpu:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
-    )
+    strategy = mirrored(2)
     assert strategy.num_replicas_in_sync == 2
     with strategy.scope():
         together, their_history, their_scores = train(make, **compiling)
@@ -105,9 +136,7 @@ def test_every_task_weighs_the_same_where_replicas_have_unequal_shares(make, tas
         return learner, learner.fit(data, verbose=0).history["loss"]
 
     alone, losses = trained()
-    strategy = tf.distribute.MirroredStrategy(
-        ["/cpu:0", "/cpu:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
-    )
+    strategy = mirrored(2)
     with strategy.scope():
         together, their_losses = trained()
     parts = [[np.array(v) for v in one.model.variables] for one in (alone, together)]
@@ -118,9 +147,7 @@ def test_every_task_weighs_the_same_where_replicas_have_unequal_shares(make, tas
 
 
 def test_a_meta_batch_that_replicas_cannot_share_is_refused_offline():
-    strategy = tf.distribute.MirroredStrategy(
-        ["/cpu:0", "/cpu:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
-    )
+    strategy = mirrored(2)
     with strategy.scope():
         learner = warptf.OfflineMetaLearner(network(), SGD(0.1), STEPS)
         learner.compile("sgd", cross_entropy())

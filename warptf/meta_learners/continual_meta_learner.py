@@ -9,7 +9,7 @@ import tensorflow as tf
 from warptf.experience import Experience, Learned, StreamPart
 from warptf.export import export_predictor
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, gather_means
 from warptf.meta_learners.learner_model import LearnerModel
 from warptf.meta_learners.outer_optimizers import OuterOptimizers, optimizer_or_copy
 from warptf.meta_learners.seeds import EVALUATION, TRAINING, task_seed
@@ -200,7 +200,10 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         if validation is not None:
             steps = kwargs.get("validation_steps")
             self._prepare(validation, "validation", steps, "validation_steps")
+            validation = self._shared(validation, kwargs, "validation_steps", "validation")
+            kwargs["validation_data"] = validation
         kwargs.setdefault("shuffle", False)
+        x = self._shared(x, kwargs, "steps_per_epoch", "training")
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -216,6 +219,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         """
         if not kwargs.get("_use_cached_eval_dataset"):
             self._prepare(x, "evaluation", kwargs.get("steps"), "steps")
+            x = self._shared(x, kwargs, "steps", "evaluation")
         return super().evaluate(x, *args, **kwargs)
 
     def _prepare(self, data: Any, where: str, steps: int | None, argument: str) -> None:
@@ -246,8 +250,8 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         self._outer.move_initialization(learned.theta)
         if self.objective is not None:
             gradient = self._warp_gradient(data, theta, phi, support, learned)
-            for variable, value in zip(self._gathered, self._all_reduce(gradient), strict=True):
-                variable.assign_add(value)
+            done = tf.convert_to_tensor(self.meta_step.value)
+            gather_means(self._gathered, gradient, tf.equal(done % self.warp_update_interval, 0))
         values = {"loss": learned.loss, **learned.metrics}
         with tf.control_dependencies(list(values.values())):
             self.meta_step.assign_add(1)
@@ -286,13 +290,9 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         return [direct + m for direct, m in zip(meta.phi, mixed, strict=True)]
 
     def _update_warp(self) -> None:
-        r"""Moves $\phi$ along the mean of what was gathered, which is then cleared."""
+        r"""Moves $\phi$ along the mean of what was gathered."""
         interval = self.warp_update_interval
-        means = [tf.convert_to_tensor(v.value) / interval for v in self._gathered]
-        self._outer.move_phi(means)
-        with tf.control_dependencies(means):
-            for variable in self._gathered:
-                variable.assign(tf.zeros(variable.shape, variable.dtype))
+        self._outer.move_phi([tf.convert_to_tensor(v.value) / interval for v in self._gathered])
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Scores one batch."""
@@ -325,12 +325,6 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         """Returns the seed of a batch, the same on all replicas."""
         step = self.meta_step.value if purpose == TRAINING else 0
         return task_seed(self.seed, purpose, step, 0)
-
-    def _all_reduce(self, gradient: Tensors) -> Tensors:
-        context = tf.distribute.get_replica_context()
-        if context.num_replicas_in_sync == 1:
-            return gradient
-        return context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""

@@ -1,8 +1,12 @@
-"""Meta-steps that update variables in a loop or on a condition."""
+"""Meta-steps around the replicas: several updates in one, or none in some."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
+
+from warptf.meta_learners.worker_shares import is_multi_worker
 
 
 class CrossReplicaSteps:
@@ -11,25 +15,51 @@ class CrossReplicaSteps:
     Neither an optimizer nor a reduction may run in a loop or a condition within a replica, so here
     these are around the replicas: `_meta_step` is called in cross-replica context, and runs each
     part of its work on all replicas by `strategy.run`. Subclasses implement it.
+
+    With several workers it also serves where one update makes a meta-step, and in evaluation:
+    Keras takes the mean of what the replicas report over its first axis, and means have none.
     """
 
     train_function: Any
+    test_function: Any
     jit_compile: Any
     run_eagerly: bool
     steps_per_execution: int
     distribute_strategy: Any
+    test_step: Any
 
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs one meta-step on a meta-batch and returns what is to be reported."""
         raise NotImplementedError(f"{type(self).__name__} must implement _meta_step().")
 
+    @property
+    def _steps_around_replicas(self) -> bool:
+        """Whether `_meta_step` is what `fit` runs, or Keras' way with `train_step`."""
+        return True
+
     def make_train_function(self, force: bool = False) -> Any:
         """Builds the compiled function that `fit` calls."""
-        if self.train_function is not None and not force:
-            return self.train_function
-        step = self._meta_step
+        if not self._steps_around_replicas:
+            return super().make_train_function(force)  # type: ignore[misc]
+        if self.train_function is None or force:
+            self.train_function = self._steps_on_iterator(self._meta_step)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Builds the compiled function that `evaluate` calls."""
+        if not is_multi_worker(self.distribute_strategy):
+            return super().make_test_function(force)  # type: ignore[misc]
+        if self.test_function is None or force:
+            self.test_function = self._steps_on_iterator(self._test_on_replicas)
+        return self.test_function
+
+    def _test_on_replicas(self, data: Any) -> dict[str, tf.Tensor]:
+        return self._report(self.distribute_strategy.run(self.test_step, args=(data,)))
+
+    def _steps_on_iterator(self, step: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Returns a function of an iterator that takes `steps_per_execution` steps."""
         if self.jit_compile and not self.run_eagerly:
-            # XLA compiles no iterators; the meta-step alone is what it shall compile.
+            # XLA compiles no iterators; the step alone is what it shall compile.
             step = tf.function(step, jit_compile=True, autograph=False)
 
         def one_step(iterator: Any) -> Any:
@@ -38,7 +68,7 @@ class CrossReplicaSteps:
         if not self.run_eagerly:
             one_step = tf.function(one_step, autograph=False)
 
-        def meta_steps(iterator: Any) -> Any:
+        def steps(iterator: Any) -> Any:
             logs = one_step(iterator)
             for _ in range(self.steps_per_execution - 1):
                 # The data may end within an execution, after steps that were taken.
@@ -48,8 +78,7 @@ class CrossReplicaSteps:
                     break
             return logs
 
-        self.train_function = meta_steps
-        return self.train_function
+        return steps
 
     def _report(self, logs: Any) -> dict[str, tf.Tensor]:
         """Returns the logs of the first replica; all hold the same means."""
@@ -57,3 +86,25 @@ class CrossReplicaSteps:
             name: self.distribute_strategy.experimental_local_results(value)[0]
             for name, value in logs.items()
         }
+
+
+def gather_means(
+    variables: Sequence[keras.Variable], values: Sequence[tf.Tensor], first: tf.Tensor
+) -> None:
+    """Adds the replicas' means of values to variables, in replica context.
+
+    What was gathered before is left out by the first of the values, instead of being cleared when
+    it has been used: an assignment after a read within one branch of a condition may come before
+    it, once TensorFlow has optimised the branch.
+
+    Args:
+        variables: one for each value, the same on all replicas.
+        values: those of this replica.
+        first: whether these are the first to be gathered.
+    """
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync > 1 and values:
+        values = context.all_reduce(tf.distribute.ReduceOp.MEAN, list(values))
+    for variable, value in zip(variables, values, strict=True):
+        before = tf.convert_to_tensor(variable.value)
+        variable.assign(value + tf.where(first, tf.zeros_like(before), before))

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from warptf.layers.registration import register_layer_class
+from warptf.meta_learners.worker_shares import shared
 from warptf.partition import FunctionalLearner, Partition
 
 
@@ -50,6 +51,20 @@ class LearnerModel(keras.Model):
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Keeps Keras from calling the model on a mean of the replicas' tasks, to build it."""
+
+    def _shared(self, data: Any, kwargs: dict[str, Any], argument: str, where: str) -> Any:
+        """Returns data with each worker's share, having set the number of steps they need.
+
+        Args:
+            data: the data set.
+            kwargs: arguments of `fit` or `evaluate`, to be changed.
+            argument: the one that is the number of steps.
+            where: what the data is for, for messages.
+        """
+        data, steps = shared(data, kwargs.get(argument), self.distribute_strategy, where)
+        if steps is not None:
+            kwargs[argument] = steps
+        return data
 
     def _track(
         self, values: dict[str, tf.Tensor], weight: tf.Tensor | None = None

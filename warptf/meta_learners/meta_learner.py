@@ -259,8 +259,11 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         if validation is not None:
             check_ends(validation, kwargs.get("validation_steps"), "validation", "validation_steps")
             self._prepare(validation, self._evaluation_steps, "validation", query_steps=False)
+            validation = self._shared(validation, kwargs, "validation_steps", "validation")
+            kwargs["validation_data"] = validation
         # Tasks come in the order of the data set, which Keras would otherwise warn about.
         kwargs.setdefault("shuffle", False)
+        x = self._shared(x, kwargs, "steps_per_epoch", "training")
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -278,6 +281,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         if not kwargs.get("_use_cached_eval_dataset"):
             check_ends(x, kwargs.get("steps"), "evaluation", "steps")
             self._prepare(x, self._evaluation_steps, "evaluation", query_steps=False)
+            x = self._shared(x, kwargs, "steps", "evaluation")
         return super().evaluate(x, *args, **kwargs)
 
     @property
@@ -413,13 +417,11 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         if self.initialization.learns:
             self._outer.move_initialization([self.initialization_weight * g for g in gradient])
 
-    def _end_meta_step(
-        self, values: dict[str, tf.Tensor], weight: tf.Tensor | None = None
-    ) -> dict[str, tf.Tensor]:
+    def _end_meta_step(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Counts the meta-step and returns the means so far."""
         with tf.control_dependencies(list(values.values())):
             self.meta_step.assign_add(1)
-        return self._track(values, weight)
+        return self._track(values)
 
     # Saving.
 

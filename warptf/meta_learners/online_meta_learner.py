@@ -10,6 +10,8 @@ from warptf.initializations.fixed import Fixed
 from warptf.initializations.initialization import Initialization
 from warptf.initializations.maml import MAML
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
+from warptf.meta_learners.argument_checks import positive_integer
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, gather_means
 from warptf.meta_learners.diverged_tasks import leave_out_diverged
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.seeds import TRAINING, task_seed
@@ -20,6 +22,7 @@ from warptf.meta_learners.task_axes import (
     share_of_tasks,
     task_count,
 )
+from warptf.meta_learners.worker_shares import is_multi_worker
 from warptf.objectives.objective import Objective
 from warptf.objectives.warp_grad import WarpGrad
 from warptf.tasks.task import Task
@@ -30,7 +33,7 @@ DEFAULT_OBJECTIVE = WarpGrad()
 _GRADIENTS = ("phi", "hyper", "initialization")
 
 
-class OnlineMetaLearner(MetaLearner):
+class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
     r"""Algorithm 1: gathers the warp objective's gradient at every inner step, in one pass.
 
     For each task of the meta-batch, from $\theta_0$: $K$ inner steps, each adding
@@ -48,6 +51,10 @@ class OnlineMetaLearner(MetaLearner):
         initialization_weight: $\lambda$ of Eq. 9. Defaults to 1.
         evaluation_steps: inner steps in `evaluate` and `adapt`; `inner_steps` if `None`.
         seed: an integer from which all random numbers derive. Defaults to 0.
+        gradient_accumulation_steps: number of meta-batches of the data that one meta-step gathers
+            gradients from, for meta-batches that do not fit into memory at once: the meta-step is
+            that of all their tasks together. `meta_step` counts these; `fit` counts meta-batches.
+            Defaults to 1.
         **kwargs: `batch_norm` of `MetaLearner`; `name` and other arguments of `keras.Model`.
 
     Training tasks: `support` feeds the inner steps and `query` the meta loss; each with a step axis
@@ -85,6 +92,7 @@ class OnlineMetaLearner(MetaLearner):
         initialization_weight: float = 1.0,
         evaluation_steps: int | None = None,
         seed: int = 0,
+        gradient_accumulation_steps: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -98,6 +106,24 @@ class OnlineMetaLearner(MetaLearner):
             seed=seed,
             **kwargs,
         )
+        self.gradient_accumulation_steps = positive_integer(
+            "gradient_accumulation_steps", gradient_accumulation_steps
+        )
+        self._accumulates = self.gradient_accumulation_steps > 1
+        if self._accumulates:
+            self._parts_gathered = self._same_everywhere("parts_gathered", (), "int32")
+            self._gathered = [
+                [
+                    self._same_everywhere(f"gathered_{name}_{index}", v.shape, v.dtype)
+                    for index, v in enumerate(variables)
+                ]
+                for name, variables in zip(_GRADIENTS, self._gradient_variables(), strict=True)
+            ]
+
+    def _gradient_variables(self) -> tuple[Any, ...]:
+        """Returns what the gradients of `_GRADIENTS` are taken at."""
+        parts = self.partition
+        return parts.warp_variables, self.inner_optimizer.trainable_variables, parts.task_variables
 
     def compile(self, *args: Any, skip_diverged: bool = False, **kwargs: Any) -> None:
         r"""Sets the outer optimizers, the loss and the metrics.
@@ -120,25 +146,84 @@ class OnlineMetaLearner(MetaLearner):
             self._compile_arguments["skip_diverged"] = True
             self._trackers["diverged"] = keras.metrics.Mean(name="diverged")
 
+    @property
+    def _steps_around_replicas(self) -> bool:
+        return self._accumulates or is_multi_worker(self.distribute_strategy)
+
+    def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Gathers the gradients of a meta-batch, and moves when all are gathered."""
+        strategy = self.distribute_strategy
+        if not self._accumulates:
+            return self._report(strategy.run(self.train_step, args=(data,)))
+        logs = strategy.run(self._gather, args=(data,))
+
+        def move() -> tf.Tensor:
+            strategy.run(self._move_by_gathered)
+            return tf.constant(True)
+
+        due = tf.equal(tf.convert_to_tensor(self._parts_gathered.value), 0)
+        tf.cond(due, move, lambda: tf.constant(False))
+        return self._report(logs)
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs one meta-step on a meta-batch of tasks."""
-        task = as_task(data)
+        means, logs = self._gradients(as_task(data), tf.constant(0))
+        self._move(means)
+        with tf.control_dependencies(tf.nest.flatten(means)):
+            self.meta_step.assign_add(1)
+        return logs
+
+    def _gather(self, data: Any) -> dict[str, tf.Tensor]:
+        """Adds the gradients of a meta-batch to those that are gathered."""
+        part = tf.convert_to_tensor(self._parts_gathered.value)
+        means, logs = self._gradients(as_task(data), part)
+        for name, variables in zip(_GRADIENTS, self._gathered, strict=True):
+            gather_means(variables, means[name], tf.equal(part, 0))
+        with tf.control_dependencies(tf.nest.flatten(means)):
+            self._parts_gathered.assign((part + 1) % self.gradient_accumulation_steps)
+        return logs
+
+    def _move_by_gathered(self) -> None:
+        """Moves by the mean of what is gathered."""
+        count = self.gradient_accumulation_steps
+        self._move(
+            {
+                name: [tf.convert_to_tensor(v.value) / count for v in variables]
+                for name, variables in zip(_GRADIENTS, self._gathered, strict=True)
+            }
+        )
+        self.meta_step.assign_add(1)
+
+    def _move(self, means: dict[str, Tensors]) -> None:
+        self._update_outer(means["phi"], means["hyper"])
+        self._update_initialization(means["initialization"])
+
+    def _gradients(
+        self, task: Task, part: tf.Tensor
+    ) -> tuple[dict[str, Tensors], dict[str, tf.Tensor]]:
+        """Returns the mean gradients of a meta-batch's tasks, and what is to be reported.
+
+        Args:
+            task: the meta-batch.
+            part: its number among those that a meta-step gathers.
+        """
         theta, phi = self._learner.initial_theta(), self._learner.warp_values()
         hyper = self.inner_optimizer.hyper_values()
         names = self._task_metrics.names
         count = task_count(task)
         before, total = share_of_tasks(count)
+        first = part * total + before
 
         def learn(one: Task, index: tf.Tensor) -> dict[str, Any]:
-            seed = task_seed(self.seed, TRAINING, self.meta_step.value, before + index)
+            seed = task_seed(self.seed, TRAINING, self.meta_step.value, first + index)
             return self._learn_task(one, theta, phi, hyper, seed)
 
+        specs = [
+            [tf.TensorSpec(v.shape, v.dtype) for v in variables]
+            for variables in self._gradient_variables()
+        ]
         signature = {
-            "phi": [tf.TensorSpec(p.shape, p.dtype) for p in phi],
-            "hyper": [tf.TensorSpec(h.shape, h.dtype) for h in hyper],
-            "initialization": [
-                tf.TensorSpec(v.shape, v.dtype) for v in self.partition.task_variables
-            ],
+            **dict(zip(_GRADIENTS, specs, strict=True)),
             "loss": tf.TensorSpec((), tf.float32),
             **{name: tf.TensorSpec((), tf.float32) for name in names},
         }
@@ -147,12 +232,10 @@ class OnlineMetaLearner(MetaLearner):
         if self._skip_diverged:
             per_task, kept = leave_out_diverged(per_task, _GRADIENTS)
         means = {name: [mean_over_tasks(g, total) for g in per_task[name]] for name in _GRADIENTS}
-        self._update_outer(means["phi"], means["hyper"])
-        self._update_initialization(means["initialization"])
-        logs = self._end_meta_step({name: per_task[name] for name in ("loss", *names)}, kept)
+        logs = self._track({name: per_task[name] for name in ("loss", *names)}, kept)
         if kept is not None:
             logs |= self._track({"diverged": 1.0 - tf.cast(kept, tf.float32)})
-        return logs
+        return means, logs
 
     def _learn_task(
         self, task: Task, theta: Tensors, phi: Tensors, hyper: Tensors, seed: tf.Tensor
@@ -255,3 +338,10 @@ class OnlineMetaLearner(MetaLearner):
             loss_sum + tf.cast(loss, tf.float32),
         )
         return step, carry
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, serialised."""
+        return {
+            **super().get_config(),
+            "gradient_accumulation_steps": self.gradient_accumulation_steps,
+        }

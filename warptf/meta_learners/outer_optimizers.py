@@ -19,11 +19,15 @@ class OuterOptimizers:
         phi: optimizer and variables of the warp parameters.
         initialization: those of the initialisation.
         rates: those of the inner optimizer's learned values.
+
+    Raises:
+        ValueError: an optimizer gathers gradients by itself, which Keras cannot do on replicas.
     """
 
     def __init__(self, phi: Part, initialization: Part, rates: Part) -> None:
         self._phi, self._initialization, self._rates = phi, initialization, rates
         for optimizer, variables in (phi, initialization, rates):
+            _check_accumulation(optimizer)
             if not optimizer.built:
                 optimizer.build(list(variables))
 
@@ -50,6 +54,16 @@ def optimizer_or_copy(optimizer: Any, original: keras.optimizers.Optimizer) -> A
     if optimizer is None:
         return keras.optimizers.deserialize(keras.optimizers.serialize(original))
     return keras.optimizers.get(optimizer)
+
+
+def _check_accumulation(optimizer: keras.optimizers.Optimizer) -> None:
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    steps = getattr(optimizer, "gradient_accumulation_steps", None)
+    if steps and replicas > 1:
+        raise ValueError(
+            f"optimizer {optimizer.name!r} has gradient_accumulation_steps={steps}, which Keras "
+            f"does not support on {replicas} replicas: give it to OnlineMetaLearner instead."
+        )
 
 
 def _apply(

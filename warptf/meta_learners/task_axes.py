@@ -9,11 +9,13 @@ from warptf.tasks.task import Task
 
 
 def as_task(data: Any) -> Task:
-    """Returns data as a `Task`, also where a pipeline has turned it into a plain tuple.
+    """Returns data as a `Task`, also where a pipeline has turned it into a plain tuple or dict.
 
     Raises:
         TypeError: it has not the structure of a task.
     """
+    if isinstance(data, dict):
+        data = tuple(data.get(name) for name in Task._fields)
     if isinstance(data, tuple) and 2 <= len(data) <= 4:
         parts: list[Any] = [None if _is_absent(part) else part for part in data]
         task = Task(*parts)
