@@ -26,6 +26,11 @@ class AdamOptions(RunOptions):
     execution_steps: int = 1
     """Meta-steps inside one compiled call."""
 
+    @property
+    def accumulates(self) -> bool:
+        """Whether gradients can be gathered over the parts of a meta-batch."""
+        return True
+
     def validate(self) -> None:
         """Checks the fields, alone and together, before anything is written or trained.
 

@@ -25,6 +25,7 @@ def build_learner(config: ContinualSineConfig, tasks: ContinualTasks) -> Any:
         objective=objectives.WarpGrad(str(config.second_order)) if config.warped else None,
         initialization=_initialization(config),
         seed=config.seed,
+        gradient_accumulation_steps=config.accumulation_steps,
     )
     learner.compile(
         loss=_loss(config),

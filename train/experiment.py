@@ -9,10 +9,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from .distribution import LOST_WORKER, make_strategy, run_directory
 from .early_stopping import EarlyStopping, stops
 from .recorder import Recorder
 from .run_directory import RunDirectory
-from .run_options import RunOptions, flag
+from .run_options import flag
 
 
 class Experiment(abc.ABC):
@@ -83,11 +84,15 @@ class Experiment(abc.ABC):
             OSError: If the run directory cannot be written.
         """
         config.validate()
-        run = RunDirectory(config.chosen_run_dir(*self.run_dir_words(config)))
-        run.check(config)
-        if run.finished:
-            return run.read_json(run.result)
-        strategy = _strategy(config)
+        with run_directory(config, config.chosen_run_dir(*self.run_dir_words(config))) as run:
+            run.check(config)
+            if run.finished:
+                return run.read_json(run.result)
+            return self._train(config, run)
+
+    def _train(self, config: Any, run: RunDirectory) -> dict[str, Any]:
+        """Meta-trains into a folder that may be used."""
+        strategy = make_strategy(config)
         config.check_replicas(strategy.num_replicas_in_sync)
         tasks = self.build_tasks(config)
         with strategy.scope():
@@ -119,7 +124,7 @@ class Experiment(abc.ABC):
         config.validate()
         run = RunDirectory(config.run_dir)
         run.check(config)
-        strategy = _strategy(config)
+        strategy = make_strategy(config)
         config.check_replicas(strategy.num_replicas_in_sync)
         tasks = self.build_tasks(config)
         with strategy.scope():
@@ -179,18 +184,44 @@ class Experiment(abc.ABC):
         # The untrained learner is evaluated too, but patience begins with meta-training.
         seen = [row[self.monitored] for row in run.evaluations() if row["step"] > 0]
         if step < config.meta_steps and not stops(seen, config.patience, self.monitored):
-            learner.fit(
-                tasks.train_from(step),
-                steps_per_epoch=config.epoch_steps,
-                initial_epoch=step // config.epoch_steps,
-                epochs=config.meta_steps // config.epoch_steps,
-                shuffle=False,
-                callbacks=self._callbacks(config, learner, tasks, run, seen),
-                verbose=1 if sys.stdout.isatty() else 2,
-            )
+            callbacks = self._callbacks(config, learner, tasks, run, seen)
+            self._fit(config, learner, tasks.train_from(step), step, run, callbacks)
         if self.reports_best and run.best.exists():
             return keras.models.load_model(run.best)
         return learner
+
+    def _fit(
+        self,
+        config: Any,
+        learner: Any,
+        data: tf.data.Dataset,
+        step: int,
+        run: RunDirectory,
+        callbacks: list[keras.callbacks.Callback],
+    ) -> None:
+        """Meta-trains from a meta-step on."""
+        parts = config.accumulation_steps
+        if parts > 1:
+            data = data.rebatch(config.meta_batch // parts, drop_remainder=True)
+        try:
+            learner.fit(
+                data,
+                steps_per_epoch=config.epoch_steps * parts,
+                initial_epoch=step // config.epoch_steps,
+                epochs=config.meta_steps // config.epoch_steps,
+                shuffle=False,
+                callbacks=callbacks,
+                verbose=1 if sys.stdout.isatty() else 2,
+            )
+        except LOST_WORKER as error:
+            if config.strategy != "multiworker":
+                raise
+            begun = run.checkpoint.exists()
+            raise ConnectionError(
+                f"a worker was lost while others waited for it ({type(error).__name__}): start "
+                "all workers again with --resume, to continue from "
+                + ("the last checkpoint" if begun else "the beginning, for want of a checkpoint")
+            ) from error
 
     def _callbacks(
         self, config: Any, learner: Any, tasks: Any, run: RunDirectory, seen: list[float]
@@ -233,9 +264,3 @@ class Experiment(abc.ABC):
             "reported_model": "best on validation" if best else "last",
             "reported_meta_step": int(learner.meta_step.value.numpy()),
         }
-
-
-def _strategy(config: RunOptions) -> tf.distribute.Strategy:
-    if config.strategy == "mirrored":
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from .run_options import Preset, RunOptions
 
@@ -88,6 +88,13 @@ class MazeConfig(RunOptions):
             values |= dict(segment_steps=2, **_PLASTIC.get(preset, {}))
         return cls(**{**values, **overrides})
 
+    META_BATCH: ClassVar[str] = "episodes"
+
+    @property
+    def shares_equally(self) -> bool:
+        """Whether all devices must have the same number of episodes."""
+        return True
+
     @property
     def warped(self) -> bool:
         """Whether the memory has warp parameters."""
@@ -119,18 +126,6 @@ class MazeConfig(RunOptions):
             self._refuse("test_episodes", f"give a multiple of --episodes {self.episodes}")
         if self.jit == "tasks":
             self._refuse("jit", "episodes are lived side by side; give meta-step or none")
-
-    def check_replicas(self, replicas: int) -> None:
-        """Checks that the episodes of an update can be spread over replicas.
-
-        Args:
-            replicas: How many there are.
-
-        Raises:
-            ValueError: If they cannot.
-        """
-        if self.episodes % replicas:
-            self._refuse("episodes", f"give a multiple of the {replicas} devices")
 
     def _check_memory(self) -> None:
         needed = dict.fromkeys(("second_order", "warp_update_interval", "meta_rate"), self.warped)

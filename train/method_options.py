@@ -88,6 +88,11 @@ class MethodOptions(RunOptions):
     """Perturb in both directions, for fo-b-maml."""
 
     @property
+    def accumulates(self) -> bool:
+        """Whether gradients can be gathered over the parts of a meta-batch."""
+        return True
+
+    @property
     def warped(self) -> bool:
         """Whether the method has warp layers of a chosen architecture."""
         return self.meta_learner in WARPED

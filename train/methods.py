@@ -33,6 +33,7 @@ def meta_learner(config: MethodOptions, model: keras.Model, **arguments: Any) ->
         initialization=_initialization(config),
         evaluation_steps=config.evaluation_steps,
         seed=config.seed,
+        gradient_accumulation_steps=config.accumulation_steps,
         **arguments,
     )
 

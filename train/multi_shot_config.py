@@ -116,6 +116,16 @@ class MultiShotConfig(RunOptions):
         """Whether the method has warp layers."""
         return self.meta_learner == "warp-leap"
 
+    @property
+    def accumulates(self) -> bool:
+        """Whether gradients can be gathered over the parts of a meta-batch."""
+        return self.algorithm != "offline" and self.meta_learner != "finetune"
+
+    @property
+    def shares_equally(self) -> bool:
+        """Whether all devices must have the same number of tasks, as what is stored on them."""
+        return self.algorithm == "offline" or super().shares_equally
+
     def validate(self) -> None:
         """Checks the fields, alone and together, before anything is written or trained.
 
@@ -131,18 +141,6 @@ class MultiShotConfig(RunOptions):
             self._finite_above_zero(name)
         self._check_method()
         self._check_replay()
-
-    def check_replicas(self, replicas: int) -> None:
-        """Checks that the tasks of a meta-batch can be spread over replicas.
-
-        Args:
-            replicas: How many there are.
-
-        Raises:
-            ValueError: If the offline algorithm would store unequal numbers of steps on them.
-        """
-        if self.algorithm == "offline" and self.tasks % replicas:
-            self._refuse("tasks", f"give a multiple of the {replicas} devices")
 
     def _check_method(self) -> None:
         for name in ("warp", "algorithm", "second_order"):

@@ -54,17 +54,18 @@ def _meta_learner(config: MultiShotConfig, model: keras.Model) -> Any:
         seed=config.seed,
     )
     if config.warped:
-        replay: dict[str, Any] = {}
         if config.algorithm == "offline":
-            replay = dict(
+            own: dict[str, Any] = dict(
                 replay_batch_size=config.replay_batch_size,
                 replay_epochs=config.replay_epochs,
                 replay_storage=config.replay_storage,
             )
+        else:
+            own = _accumulation(config)
         return warptf.WarpLeap(
             algorithm=str(config.algorithm),
             objective=objectives.WarpGrad(str(config.second_order)),
-            **replay,
+            **own,
             **common,
         )
     if config.meta_learner == "finetune":
@@ -77,7 +78,13 @@ def _meta_learner(config: MultiShotConfig, model: keras.Model) -> Any:
         "none": initializations.Fixed,
     }
     initialization = makers[config.meta_learner]()
-    return warptf.OnlineMetaLearner(objective=None, initialization=initialization, **common)
+    return warptf.OnlineMetaLearner(
+        objective=None, initialization=initialization, **_accumulation(config), **common
+    )
+
+
+def _accumulation(config: MultiShotConfig) -> dict[str, Any]:
+    return dict(gradient_accumulation_steps=config.accumulation_steps)
 
 
 def _inner_optimizer(config: MultiShotConfig) -> Any:

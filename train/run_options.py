@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 Preset = Literal["smoke", "laptop", "paper"]
-Strategy = Literal["none", "mirrored"]
+Strategy = Literal["none", "mirrored", "multiworker"]
 Jit = Literal["none", "meta-step", "tasks"]
 
 
@@ -36,10 +36,15 @@ class RunOptions:
     """Seed of the split, the data, the initial weights and every random draw."""
     resume: bool = False
     """Continue the run in --run-dir where it stopped; a finished run prints its result again."""
-    strategy: Strategy = "none"
-    """Distribution: none, or mirrored (tasks spread over all local devices)."""
+    strategy: Strategy | None = None
+    """Distribution: none; mirrored, tasks spread over all devices of this machine; or multiworker,
+    over the processes that the environment variable TF_CONFIG names. By default mirrored where
+    there are several GPUs, none elsewhere."""
     jit: Jit = "none"
     """What XLA compiles: nothing, the meta-step as one, or what learns one task (tasks)."""
+    accumulation_steps: int = 1
+    """Parts that a meta-batch is learned in, one after another, where its tasks do not fit into
+    memory at once. The meta-step is that of all its tasks."""
     threads_per_operation: int = 0
     """Threads within one operation of TensorFlow; 0 leaves it to TensorFlow. With 1, tasks are
     learned side by side with a thread each: fastest where a meta-batch has a task for each core."""
@@ -63,6 +68,23 @@ class RunOptions:
         {"data_dir", "run_dir", "resume", "tensorboard", "debug"}
     )
     """Fields that may differ between a run and its continuation: none touches a figure."""
+    META_BATCH: ClassVar[str] = "tasks"
+    """The field that sets how many tasks a meta-batch has."""
+
+    @property
+    def meta_batch(self) -> int:
+        """Number of tasks in a meta-batch."""
+        return int(getattr(self, self.META_BATCH))
+
+    @property
+    def accumulates(self) -> bool:
+        """Whether gradients can be gathered over the parts of a meta-batch."""
+        return False
+
+    @property
+    def shares_equally(self) -> bool:
+        """Whether all devices must have the same number of tasks."""
+        return self.strategy == "multiworker"
 
     @property
     def jit_compile(self) -> bool | str:
@@ -132,10 +154,23 @@ class RunOptions:
         self._at_least("epoch_steps", 1)
         for name in _COUNTS:
             self._at_least(name, 0)
+        self._check_accumulation()
+        if self.strategy == "multiworker" and self.run_dir is None:
+            raise ValueError("--strategy multiworker: give all workers the same --run-dir")
         if self.patience and not self.evaluate_every:
             self._refuse("patience", "counts evaluations; give --evaluate-every too")
         if self.meta_steps % self.epoch_steps:
             self._refuse("meta_steps", f"give a multiple of --epoch-steps {self.epoch_steps}")
+
+    def _check_accumulation(self) -> None:
+        self._at_least("accumulation_steps", 1)
+        if self.accumulation_steps > 1 and not self.accumulates:
+            self._refuse(
+                "accumulation_steps", "only the online algorithm gathers gradients; give 1"
+            )
+        if self.accumulates and self.meta_batch % self.accumulation_steps:
+            remedy = f"give a divisor of the {self.meta_batch} tasks of a meta-batch"
+            self._refuse("accumulation_steps", remedy)
 
     def check_replicas(self, replicas: int) -> None:
         """Checks that the tasks of a meta-batch can be spread over replicas.
@@ -146,6 +181,11 @@ class RunOptions:
         Raises:
             ValueError: If they cannot.
         """
+        multiple = replicas * self.accumulation_steps
+        if self.shares_equally and self.meta_batch % multiple:
+            each = f" times --accumulation-steps {self.accumulation_steps}"
+            each = each if self.accumulation_steps > 1 else ""
+            self._refuse(self.META_BATCH, f"give a multiple of the {replicas} devices{each}")
 
     def chosen_run_dir(self, *parts: str) -> Path:
         """Returns `run_dir`, or else a new folder under `runs/`.

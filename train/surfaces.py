@@ -53,6 +53,7 @@ class SurfacesExperiment(Experiment):
             config.inner_steps,
             objective=objectives.WarpGrad(config.second_order),
             seed=config.seed,
+            gradient_accumulation_steps=config.accumulation_steps,
         )
         learner.compile(
             loss=losses.SurfaceValue(),

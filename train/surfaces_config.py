@@ -1,7 +1,7 @@
 """The configuration of the surface experiment: fields, presets, checks."""
 
 import dataclasses
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from .adam_options import AdamOptions
 from .run_options import Preset
@@ -40,6 +40,13 @@ class SurfacesConfig(AdamOptions):
     learned side by side with a thread each."""
     inner_steps: int = 100
     """Adaptation steps."""
+
+    META_BATCH: ClassVar[str] = "starts"
+
+    @property
+    def meta_batch(self) -> int:
+        """Number of tasks in a meta-batch: each starting point is one."""
+        return self.surfaces * self.starts
 
     @classmethod
     def from_preset(cls, preset: Preset = "laptop", **overrides: Any) -> Self:
