@@ -116,9 +116,10 @@ def check_mixed_bfloat16(example: Example, folder: Path) -> None:
     assert {g.dtype for g in gradients} == {tf.float32}
     assert all(np.all(np.isfinite(g)) for g in gradients)
     apart = relative_difference(gradients, tf.function(adapted_gradient(single, x))())
-    # Numbers of eight bits, off by up to 2^-9 in each of some twenty roundings, are a few per cent
-    # off in all; a wrong or a missing term would make tens.
-    assert apart < 0.1, f"the gradient differs by {apart:.1%}"
+    # Numbers of eight bits are off by up to 2^-9, and some twenty such roundings add up to about a
+    # per cent, a few where a maximum or a kink comes out on the other side; a wrong or a missing
+    # term would make tens.
+    assert apart < 0.05, f"the gradient differs by {apart:.1%}"
 
 
 CHECKS = {

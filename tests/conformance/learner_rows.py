@@ -14,11 +14,16 @@ from reinforcement.chain import Chain
 
 import warptf
 from warptf import meta_learners, objectives
+from warptf.initializations import FirstOrderBilevelMAML
 from warptf.inner_optimizers import SGD, InnerOptimizer
 from warptf.objectives import BackpropThroughAdaptation, Objective, WarpGrad
 from warptf.reinforcement import ActorCritic
 
 TASKS, STEPS, EPISODES = 4, 2, 8
+# So large that about half of Eq. 7 is its second-order part.
+RATE = 0.5
+FINITE_DIFFERENCE = "finite_difference"
+FINITE_DIFFERENCE_TOLERANCE = 1e-3
 
 Compiled = Callable[..., keras.Model]
 Data = Callable[[keras.Model, int, int], tf.data.Dataset]
@@ -79,7 +84,7 @@ def _on_tasks(make: Make, tolerance: float = 1e-5) -> Learner:
 
 def _compile_stream(learner: keras.Model, **options: Any) -> keras.Model:
     learner.compile(
-        optimizer(), cross_entropy(), ["accuracy"], task_optimizer=optimizer(), **options
+        optimizer(), cross_entropy(), ["accuracy"], task_optimizer=optimizer(RATE), **options
     )
     return learner
 
@@ -115,21 +120,20 @@ def _agent() -> Learner:
 
 def _online(**arguments: Any) -> Learner:
     """Online, with the given parts in place of SGD, Eq. 7 and a fixed initialisation."""
-    parts = {"inner_optimizer": lambda: SGD(0.1), **arguments}
+    parts = {"inner_optimizer": lambda: SGD(RATE), **arguments}
 
     def make() -> keras.Model:
         made = {name: part() for name, part in parts.items()}
         return warptf.OnlineMetaLearner(network(), inner_steps=STEPS, **made)
 
-    return _on_tasks(make, 1e-3 if _estimates(arguments.get("objective")) else 1e-5)
+    estimates = any(_estimates(part()) for part in arguments.values())
+    return _on_tasks(make, FINITE_DIFFERENCE_TOLERANCE if estimates else 1e-5)
 
 
-def _estimates(objective: Callable[[], Objective] | None) -> bool:
-    """Whether rounding is magnified by a finite difference."""
-    return objective is not None and getattr(objective(), "second_order", "") == FINITE_DIFFERENCE
-
-
-FINITE_DIFFERENCE = "finite_difference"
+def _estimates(part: Any) -> bool:
+    """Whether a part of a meta-learner magnifies rounding by a finite difference."""
+    bilevel = isinstance(part, FirstOrderBilevelMAML)
+    return bilevel or getattr(part, "second_order", "") == FINITE_DIFFERENCE
 
 
 def _offline(**arguments: Any) -> Learner:
@@ -138,7 +142,7 @@ def _offline(**arguments: Any) -> Learner:
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         size = TASKS * STEPS // replicas
         return warptf.OfflineMetaLearner(
-            network(), SGD(0.1, 0.5), STEPS, replay_batch_size=size, replay_epochs=2, **arguments
+            network(), SGD(RATE, 0.5), STEPS, replay_batch_size=size, replay_epochs=2, **arguments
         )
 
     return _on_tasks(make)
@@ -148,7 +152,7 @@ def _warp_leap(algorithm: str) -> Learner:
     def make() -> keras.Model:
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         size = {"replay_batch_size": TASKS * STEPS // replicas} if algorithm == "offline" else {}
-        return warptf.WarpLeap(network(), SGD(0.1), STEPS, algorithm, **size)
+        return warptf.WarpLeap(network(), SGD(RATE), STEPS, algorithm, **size)
 
     return _on_tasks(make)
 
@@ -165,6 +169,9 @@ def _continual(objective: WarpGrad | None, tolerance: float = 1e-5) -> Learner:
 OBJECTIVES: dict[str, dict[str, Callable[[], Objective]]] = {
     "WarpGrad": {
         "finite difference": lambda: WarpGrad(FINITE_DIFFERENCE),
+        "finite difference, relative_step=0.1": lambda: WarpGrad(
+            FINITE_DIFFERENCE, relative_step=0.1
+        ),
         "first order": lambda: WarpGrad("none"),
     },
     "BackpropThroughAdaptation": {"default": BackpropThroughAdaptation},
@@ -178,14 +185,16 @@ EXAMPLES: dict[str, dict[str, Learner]] = {
     },
     "MultiHeadFinetuning": {
         "default": _on_tasks(
-            lambda: warptf.MultiHeadFinetuning(network(warp=False), SGD(0.1), STEPS, num_tasks=5)
+            lambda: warptf.MultiHeadFinetuning(network(warp=False), SGD(RATE), STEPS, num_tasks=5)
         )._replace(practice_steps=200)
     },
-    "WarpMAML": {"default": _on_tasks(lambda: warptf.WarpMAML(network(), SGD(0.1), STEPS))},
+    "WarpMAML": {"default": _on_tasks(lambda: warptf.WarpMAML(network(), SGD(RATE), STEPS))},
     "WarpLeap": {name: _warp_leap(name) for name in ("offline", "online")},
     "ContinualMetaLearner": {
         "tasks": _continual(WarpGrad("none")),
-        "tasks, finite difference": _continual(WarpGrad(FINITE_DIFFERENCE), 1e-3),
+        "tasks, finite difference": _continual(
+            WarpGrad(FINITE_DIFFERENCE), FINITE_DIFFERENCE_TOLERANCE
+        ),
         "agent": _agent(),
     },
 }
