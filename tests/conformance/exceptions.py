@@ -51,9 +51,9 @@ LIMITS = (
         "mixed_bfloat16",
         AssertionError,
         HALF_PRECISION,
-        "It learns, but its gradient is the difference of two adaptations that a small perturbation "
-        "sets apart, and `bfloat16` loses much of that. `ImplicitMAML`, whose gradient this "
-        "estimates, keeps to the 2 %.",
+        "It learns, but its gradient is the difference of two adaptations that a small "
+        "perturbation sets apart, and `bfloat16` loses much of that. `ImplicitMAML`, whose "
+        "gradient this estimates, keeps to the 2 %.",
     ),
 )
 

@@ -137,10 +137,8 @@ def _estimates(part: Any) -> bool:
 
 
 def _offline(**arguments: Any) -> Learner:
-    # A replica replays all that it stores at once: then the order of replays does not matter.
     def make() -> keras.Model:
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        size = TASKS * STEPS // replicas
+        size = _all_of_a_replica()
         return warptf.OfflineMetaLearner(
             network(), SGD(RATE, 0.5), STEPS, replay_batch_size=size, replay_epochs=2, **arguments
         )
@@ -148,21 +146,23 @@ def _offline(**arguments: Any) -> Learner:
     return _on_tasks(make)
 
 
+def _all_of_a_replica() -> int:
+    """As many steps as a replica stores: replayed at once, their order does not matter."""
+    return TASKS * STEPS // tf.distribute.get_strategy().num_replicas_in_sync
+
+
 def _warp_leap(algorithm: str) -> Learner:
     def make() -> keras.Model:
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        size = {"replay_batch_size": TASKS * STEPS // replicas} if algorithm == "offline" else {}
+        size = {"replay_batch_size": _all_of_a_replica()} if algorithm == "offline" else {}
         return warptf.WarpLeap(network(), SGD(RATE), STEPS, algorithm, **size)
 
     return _on_tasks(make)
 
 
-def _continual(objective: WarpGrad | None, tolerance: float = 1e-5) -> Learner:
+def _continual(objective: WarpGrad) -> Learner:
     return _on_a_stream(
-        lambda: warptf.ContinualMetaLearner(
-            network(warp=objective is not None), objective, warp_update_interval=2
-        ),
-        tolerance,
+        lambda: warptf.ContinualMetaLearner(network(), objective, warp_update_interval=2),
+        FINITE_DIFFERENCE_TOLERANCE if _estimates(objective) else 1e-5,
     )
 
 
@@ -192,9 +192,7 @@ EXAMPLES: dict[str, dict[str, Learner]] = {
     "WarpLeap": {name: _warp_leap(name) for name in ("offline", "online")},
     "ContinualMetaLearner": {
         "tasks": _continual(WarpGrad("none")),
-        "tasks, finite difference": _continual(
-            WarpGrad(FINITE_DIFFERENCE), FINITE_DIFFERENCE_TOLERANCE
-        ),
+        "tasks, finite difference": _continual(WarpGrad(FINITE_DIFFERENCE)),
         "agent": _agent(),
     },
 }
