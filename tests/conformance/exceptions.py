@@ -52,8 +52,8 @@ LIMITS = (
         AssertionError,
         HALF_PRECISION,
         "It learns, but its gradient is the difference of two adaptations that a small "
-        "perturbation sets apart, and `bfloat16` loses much of that. `ImplicitMAML`, whose "
-        "gradient this estimates, keeps to the 2 %.",
+        "perturbation sets apart, and `bfloat16` loses much of that. "
+        "`FirstOrderBilevelMAML(perturbation=0.3, symmetric=True)` keeps to the 2 %.",
     ),
 )
 

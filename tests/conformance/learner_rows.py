@@ -178,7 +178,11 @@ OBJECTIVES: dict[str, dict[str, Callable[[], Objective]]] = {
 }
 
 EXAMPLES: dict[str, dict[str, Learner]] = {
-    "OnlineMetaLearner": {},
+    "OnlineMetaLearner": {
+        "FirstOrderBilevelMAML, perturbation=0.3, symmetric=True": _online(
+            initialization=lambda: FirstOrderBilevelMAML(perturbation=0.3, symmetric=True)
+        )
+    },
     "OfflineMetaLearner": {
         "exact": _offline(),
         "first order": _offline(objective=WarpGrad("none")),
@@ -203,7 +207,9 @@ def learner_examples() -> dict[str, Learner]:
     found: dict[str, Learner] = {}
     for name in sorted(set(meta_learners.__all__) - {"MetaLearner"}):
         assert name in EXAMPLES, f"add an example of {name} to EXAMPLES in {__name__}"
-        cases = EXAMPLES[name] or _online_examples()
+        cases = EXAMPLES[name]
+        if name == "OnlineMetaLearner":
+            cases = {**_online_examples(), **cases}
         found |= {f"{name} ({case})" if case != "default" else name: e for case, e in cases.items()}
     return found
 

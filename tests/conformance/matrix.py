@@ -13,12 +13,38 @@ COLUMNS = tuple(learner_checks.CHECKS)
 
 # Cells of each column, and of each sort of row, that the ordinary tests check.
 ORDINARY = {
-    ".keras": ("ContextFiLM (image)", "WarpRNNCell", "OnlineMetaLearner (LearnedSGD)"),
-    "SavedModel": ("WarpConv2D (norm)", "Displacement", "ContinualMetaLearner (tasks)"),
-    "tf.function": ("WarpResidualDense", "MaxPooling2D", "OnlineMetaLearner (Leap)"),
-    "XLA": ("BatchNormalization", "WarpDense (tanh)", "OnlineMetaLearner (first order)"),
-    "mirrored ×2": ("WarpScale", "Warp (norm)", "MultiHeadFinetuning"),
-    "mixed_bfloat16": ("WarpFiLM", "FiLMTaskEmbedding", "WarpMAML"),
+    ".keras": (
+        "ContextFiLM (image)",
+        "WarpRNNCell",
+        "OnlineMetaLearner (LearnedSGD)",
+        "OfflineMetaLearner (exact)",
+    ),
+    "SavedModel": (
+        "WarpConv2D (norm)",
+        "Displacement",
+        "ContinualMetaLearner (tasks)",
+        "ContinualMetaLearner (agent)",
+        "WarpLeap (online)",
+    ),
+    "tf.function": (
+        "WarpResidualDense",
+        "MaxPooling2D",
+        "WarpLSTMCell (rnn)",
+        "OnlineMetaLearner (Leap)",
+    ),
+    "XLA": (
+        "BatchNormalization",
+        "WarpDense (tanh)",
+        "WarpResidualConv2D",
+        "OnlineMetaLearner (first order)",
+    ),
+    "mirrored ×2": (
+        "WarpScale",
+        "Warp (norm)",
+        "MultiHeadFinetuning",
+        "ContinualMetaLearner (tasks, finite difference)",
+    ),
+    "mixed_bfloat16": ("WarpFiLM", "FiLMTaskEmbedding", "Warp (lstm)", "WarpMAML"),
 }
 
 
