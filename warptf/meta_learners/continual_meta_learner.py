@@ -278,9 +278,10 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         _, meta = self._learn_from(data, stepped, phi, "query")
         if not estimates:
             return meta.phi
-        # w = (du/dg)^T v for u = theta - alpha g.
+        # w = (du/dg)^T v for u = theta - alpha g, with v over the tasks of all replicas: the mean
+        # of their products is not the product of the means.
         alpha = tf.convert_to_tensor(self.task_optimizer.learning_rate)
-        w = [-tf.cast(alpha, v.dtype) * v for v in meta.theta]
+        w = [-tf.cast(alpha, v.dtype) * v for v in self._all_reduce(meta.theta)]
 
         def phi_gradient_at(point: Tensors) -> Tensors:
             seed = self._seed(TRAINING)
