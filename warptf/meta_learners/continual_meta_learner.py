@@ -9,7 +9,11 @@ import tensorflow as tf
 from warptf.experience import Experience, Learned, StreamPart
 from warptf.export import export_predictor
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, gather_means
+from warptf.meta_learners.cross_replica_steps import (
+    CrossReplicaSteps,
+    all_reduce_mean,
+    gather_means,
+)
 from warptf.meta_learners.learner_model import LearnerModel
 from warptf.meta_learners.outer_optimizers import OuterOptimizers, optimizer_or_copy
 from warptf.meta_learners.seeds import EVALUATION, TRAINING, task_seed
@@ -281,7 +285,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         # w = (du/dg)^T v for u = theta - alpha g, with v over the tasks of all replicas: the mean
         # of their products is not the product of the means.
         alpha = tf.convert_to_tensor(self.task_optimizer.learning_rate)
-        w = [-tf.cast(alpha, v.dtype) * v for v in self._all_reduce(meta.theta)]
+        w = [-tf.cast(alpha, v.dtype) * v for v in all_reduce_mean(meta.theta)]
 
         def phi_gradient_at(point: Tensors) -> Tensors:
             seed = self._seed(TRAINING)

@@ -88,6 +88,18 @@ class CrossReplicaSteps:
         }
 
 
+def all_reduce_mean(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Returns the means of values over replicas, in replica context.
+
+    Args:
+        values: those of this replica.
+    """
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1 or not values:
+        return list(values)
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, list(values))
+
+
 def gather_means(
     variables: Sequence[keras.Variable], values: Sequence[tf.Tensor], first: tf.Tensor
 ) -> None:
@@ -102,9 +114,6 @@ def gather_means(
         values: those of this replica.
         first: whether these are the first to be gathered.
     """
-    context = tf.distribute.get_replica_context()
-    if context.num_replicas_in_sync > 1 and values:
-        values = context.all_reduce(tf.distribute.ReduceOp.MEAN, list(values))
-    for variable, value in zip(variables, values, strict=True):
+    for variable, value in zip(variables, all_reduce_mean(values), strict=True):
         before = tf.convert_to_tensor(variable.value)
         variable.assign(value + tf.where(first, tf.zeros_like(before), before))
