@@ -165,6 +165,10 @@ def check_search(experiment: Experiment, config: Any, options: TuneOptions, spac
             f"--objective {options.objective}: {experiment.name} is searched by "
             f"{' or '.join(experiment.objectives)}"
         )
+    if config.strategy == "multiworker":
+        raise ValueError(
+            "--strategy multiworker: a search runs whole trials side by side; give --workers"
+        )
     if options.tuner == "hyperband":
         if "meta_steps" in space.dimensions:
             raise ValueError("--space meta_steps: hyperband sets them itself; leave it out")

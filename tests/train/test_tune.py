@@ -207,6 +207,7 @@ def test_workers_that_cannot_start(
     [
         (["--max-trials", "0"], ["--max-trials 0: give at least 1"]),
         (["--workers", "0"], ["--workers 0: give at least 1"]),
+        (["--strategy", "multiworker"], ["--strategy multiworker", "give --workers"]),
         (["--objective", "auc"], ["--objective auc", "sine is searched by loss"]),
         (["--space", "width=1,2"], ["'width' cannot be searched", "inner_rate"]),
         (["--space", "seed=1,2"], ["'seed' cannot be searched"]),
