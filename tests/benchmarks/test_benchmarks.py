@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from benchmarks import (
     serving,
     threads,
     timing,
+    weak_scaling,
 )
 from warptf.train import maze_config
 
@@ -51,6 +53,18 @@ def numbers(figures: list[dict[str, Any]], *names: str) -> list[float]:
     values = [figure[name] for figure in figures for name in names]
     assert all(math.isfinite(value) for value in values)
     return values
+
+
+def test_weak_scaling(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small: dict[str, Any] = dict(cases=("maze, rnn",), episodes=2, episode_steps=4, units=4)
+    core = min(os.sched_getaffinity(0))
+    small |= dict(cores=(core, core), meta_steps=2, rounds=2)
+    figures = run(weak_scaling, tmp_path / "figures.json", capsys, **small)
+    assert [f["mode"] for f in figures] == ["one process", "two apart", "two workers"]
+    assert [f["tasks in a meta-step"] for f in figures] == [2, 2, 4]
+    assert all(len(f["seconds"]) == 2 for f in figures)
+    assert min(numbers(figures, "ms a meta-step, median", "least")) > 0
+    assert figures[0]["efficiency, median"] == 1
 
 
 def test_meta_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
