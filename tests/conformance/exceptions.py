@@ -30,8 +30,8 @@ LIMITS = (
         "XLA",
         AssertionError,
         OTHER_DRAWS,
-        "It runs and learns, but XLA draws other random numbers from the same seed: an agent takes "
-        "other actions, `MaskedSGD` has other masks. So the figures are those of another seed.",
+        "It runs, but XLA draws other random numbers from the same seed: an agent takes other "
+        "actions, `MaskedSGD` has other masks. So the figures are those of another seed.",
     ),
     Limit(
         (

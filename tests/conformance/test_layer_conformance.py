@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from conformance.layer_checks import adapted_gradient, learner_model
 from conformance.layer_rows import layer_rows
-from contracts.layer import Example, batch
+from contracts.layer import Example, batch, layer_examples
 
 from warptf.partition import partition
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    "example", [pytest.param(example, id=name) for name, example in layer_rows().items()]
+    "example", [pytest.param(example, id=name) for name, example in layer_examples().items()]
 )
 def test_mixed_float16_has_gradients_in_single_precision(example: Example) -> None:
     model = learner_model(example, dtype="mixed_float16")

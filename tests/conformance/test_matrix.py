@@ -1,7 +1,7 @@
 """Every layer and meta-learner in every way of storing and running it.
 
-All of it takes a quarter of an hour: `pytest tests/conformance -m ""`. The ordinary tests take some
-cells of each column.
+All of it takes a quarter of an hour of one core that is free: `pytest tests/conformance -m ""`. The
+ordinary tests take some cells of each column.
 """
 
 from collections.abc import Callable
