@@ -165,6 +165,6 @@ def _fits(learner: Any, tasks: ContinualSine) -> dict[str, np.ndarray]:
     """Returns some test curves with what is predicted of them after each sub-task."""
     data = tasks.test_curves(_FITTED)
     (task,) = data
-    predictions = learner.predict_along(data)[:, :: tasks.steps, :, 0]
+    predictions = learner.predict_along(data).astype("float64")[:, :: tasks.steps, :, 0]
     x, truth = (part.numpy()[..., 0] for part in task.query)
     return {"x": x[0], "truth": truth, "fitted": predictions}

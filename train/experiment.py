@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from .distribution import LOST_WORKER, make_strategy, run_directory
 from .early_stopping import EarlyStopping, stops
+from .precision import computing_in
 from .recorder import Recorder
 from .run_directory import RunDirectory
 from .run_options import flag
@@ -169,7 +170,8 @@ class Experiment(abc.ABC):
             )
         run.check_split(split)
         # Before the folder is made, so that a learner that cannot be built leaves none behind.
-        learner = self.build_learner(config, tasks)
+        with computing_in(config.precision):
+            learner = self.build_learner(config, tasks)
         run.open(config, split)
         print(f"run directory: {run.path}", file=sys.stderr)
         return self._meta_train(config, learner, tasks, run)

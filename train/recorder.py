@@ -70,13 +70,15 @@ class Recorder(keras.callbacks.Callback):
         """
         done, step = epoch + 1, int(self.model.meta_step.value.numpy())
         means = {name: float(value) for name, value in (logs or {}).items()}
-        if not np.isfinite(list(means.values())).all():
+        # In float16 the first steps find out by how much losses can be scaled.
+        scales = (self.model.loss_scale or 1.0) > 1.0
+        if not scales and not np.isfinite(list(means.values())).all():
             raise ValueError(
                 f"meta-training came upon numbers that are not finite by meta-step {step} "
                 f"({means}): lower the rates (--inner-rate, --meta-rate and their like), or look "
                 "for such numbers in the data"
             )
-        if means.get("diverged") == 1:
+        if not scales and means.get("diverged") == 1:
             raise ValueError(
                 f"every task of the epoch that ends with meta-step {step} diverged and was left "
                 "out, so that nothing is learned any more: lower the rates (--inner-rate, "

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 Preset = Literal["smoke", "laptop", "paper"]
 Strategy = Literal["none", "mirrored", "multiworker"]
 Jit = Literal["none", "meta-step", "tasks"]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
 def flag(field: str) -> str:
@@ -42,6 +43,9 @@ class RunOptions:
     there are several GPUs, none elsewhere."""
     jit: Jit = "none"
     """What XLA compiles: nothing, the meta-step as one, or what learns one task (tasks)."""
+    precision: Precision = "float32"
+    """What layers compute in: float32; or bfloat16 or float16 with weights and updates in float32,
+    which is fast on accelerators and slow on CPUs. In float16 losses are scaled."""
     accumulation_steps: int = 1
     """Parts that a meta-batch is learned in, one after another, where its tasks do not fit into
     memory at once. The meta-step is that of all its tasks."""

@@ -180,7 +180,7 @@ def _descend(learner: Any, data: tf.data.Dataset) -> np.ndarray:
     jit_compile = learner.get_compile_config()["jit_compile"]
     plain.compile(loss=losses.SurfaceValue(), jit_compile=jit_compile)
     tasks = tf.data.Dataset.from_tensor_slices(((x, y), (x, y)))
-    return plain.predict_along(tasks)[:, :, 0]
+    return plain.predict_along(tasks).astype("float64")[:, :, 0]
 
 
 def _slope(surface: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -70,6 +70,8 @@ class SurfacesConfig(AdamOptions):
         super().validate()
         for name in ("warp_units", "surfaces", "starts", "test_surfaces", "inner_steps"):
             self._at_least(name, 1)
+        if self.precision != "float32":
+            self._refuse("precision", "a surface is descended in float32")
 
 
 _PRESETS: dict[str, dict[str, Any]] = {

@@ -107,19 +107,29 @@ def check_mirrored(example: Example, folder: Path) -> None:
 
 
 def check_mixed_bfloat16(example: Example, folder: Path) -> None:
+    """Half precision with the range of single precision."""
+    # Numbers of eight bits are off by up to 2^-9, and some twenty such roundings add up to about a
+    # per cent, a few where a maximum or a kink comes out on the other side; a wrong or a missing
+    # term would make tens.
+    check_mixed(example, "bfloat16", 0.05)
+
+
+def check_mixed_float16(example: Example, folder: Path) -> None:
+    """Half precision with eleven bits, an eighth of those errors."""
+    check_mixed(example, "float16", 0.01)
+
+
+def check_mixed(example: Example, compute: str, tolerance: float) -> None:
     """Outputs in half precision; gradients in single precision, near those without."""
     x = batch(example.input_shape)
-    model, single = learner_model(example, dtype="mixed_bfloat16"), learner_model(example)
+    model, single = learner_model(example, dtype=f"mixed_{compute}"), learner_model(example)
     assert {v.dtype for v in model.trainable_variables} == {"float32"}
-    assert model(x).dtype == tf.bfloat16
+    assert model(x).dtype == compute
     gradients = tf.function(adapted_gradient(model, x))()
     assert {g.dtype for g in gradients} == {tf.float32}
     assert all(np.all(np.isfinite(g)) for g in gradients)
     apart = relative_difference(gradients, tf.function(adapted_gradient(single, x))())
-    # Numbers of eight bits are off by up to 2^-9, and some twenty such roundings add up to about a
-    # per cent, a few where a maximum or a kink comes out on the other side; a wrong or a missing
-    # term would make tens.
-    assert apart < 0.05, f"the gradient differs by {apart:.1%}"
+    assert apart < tolerance, f"the gradient differs by {apart:.1%}"
 
 
 CHECKS = {
@@ -129,4 +139,5 @@ CHECKS = {
     "XLA": check_xla,
     "mirrored ×2": check_mirrored,
     "mixed_bfloat16": check_mixed_bfloat16,
+    "mixed_float16": check_mixed_float16,
 }

@@ -163,19 +163,29 @@ def check_mirrored(learner: Learner, folder: Path) -> None:
 
 
 def check_mixed_bfloat16(learner: Learner, folder: Path) -> None:
+    """Half precision with the range of single precision."""
+    # Numbers of eight bits are off by up to 2^-9, and some twenty such roundings add up to about a
+    # per cent, where a wrong or missing term would make tens: the second-order one makes fifty.
+    check_mixed(learner, "bfloat16", 0.02)
+
+
+def check_mixed_float16(learner: Learner, folder: Path) -> None:
+    """Half precision with eleven bits, an eighth of those errors, and losses scaled."""
+    check_mixed(learner, "float16", 0.005)
+
+
+def check_mixed(learner: Learner, compute: str, tolerance: float) -> None:
     """Meta-training in half precision learns, and takes nearly the same steps."""
     single = learned(learner, 2)[0]
-    with policy("mixed_bfloat16"):
+    with policy(f"mixed_{compute}"):
         model = compiled(learner)
         assert {v.dtype for v in model.trainable_variables} == {"float32"}
-        assert {part.dtype for part in predictions(model)} == {tf.bfloat16}
+        assert {part.dtype.name for part in predictions(model)} == {compute}
         assert_learns(learner, model)
         half = learned(learner, 2)[0]
     assert all(np.all(np.isfinite(v)) for v in values(model))
-    # Numbers of eight bits are off by up to 2^-9, and some twenty such roundings add up to about a
-    # per cent, where a wrong or missing term would make tens: the second-order one makes fifty.
     apart = difference(half, single)
-    assert apart < 0.02, f"the gradient differs by {apart:.1%}"
+    assert apart < tolerance, f"the gradient differs by {apart:.1%}"
 
 
 def assert_learns(learner: Learner, model: keras.Model) -> None:
@@ -194,4 +204,5 @@ CHECKS = {
     "XLA": check_xla,
     "mirrored ×2": check_mirrored,
     "mixed_bfloat16": check_mixed_bfloat16,
+    "mixed_float16": check_mixed_float16,
 }

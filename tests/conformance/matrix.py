@@ -45,6 +45,16 @@ ORDINARY = {
         "ContinualMetaLearner (tasks, finite difference)",
     ),
     "mixed_bfloat16": ("WarpFiLM", "FiLMTaskEmbedding", "Warp (lstm)", "WarpMAML"),
+    "mixed_float16": (
+        "WarpDense",
+        "WarpFiLM",
+        "WarpConv2D (norm)",
+        "WarpRNNCell",
+        "OnlineMetaLearner (MAML)",
+        "OfflineMetaLearner (exact)",
+        "ContinualMetaLearner (tasks)",
+        "MultiHeadFinetuning",
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""What is asked of every layer beside the matrix: `mixed_float16`, and loading elsewhere."""
+"""What is asked of every layer beside the matrix: loading elsewhere."""
 
 import subprocess
 import sys
@@ -7,25 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from conformance.layer_checks import adapted_gradient, learner_model
+from conformance.layer_checks import learner_model
 from conformance.layer_rows import layer_rows
-from contracts.layer import Example, batch, layer_examples
+from contracts.layer import Example, batch
 
 from warptf.partition import partition
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.mark.parametrize(
-    "example", [pytest.param(example, id=name) for name, example in layer_examples().items()]
-)
-def test_mixed_float16_has_gradients_in_single_precision(example: Example) -> None:
-    model = learner_model(example, dtype="mixed_float16")
-    gradients = tf.function(adapted_gradient(model, batch(example.input_shape)))()
-    assert {g.dtype for g in gradients} == {tf.float32}
-    assert all(np.all(np.isfinite(g)) for g in gradients)
-    assert any(np.any(g) for g in gradients)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from warptf.adaptation import InnerState, dense_gradient
+from warptf.adaptation import InnerState, dense_gradient, gradient_along
 from warptf.initializations.conjugate_gradient import solve
 from warptf.initializations.initialization import (
     AdaptFunction,
@@ -89,7 +89,7 @@ class ImplicitMAML(ProximalInitialization):
             task_gradient = gradient_of(task_loss)
 
         def product(v: Tensors) -> Tensors:
-            return self._system(v, dense_gradient(tape, task_gradient, source, v))
+            return self._system(v, gradient_along(tape, task_gradient, source, v))
 
         solution = solve(product, gradient_of(meta_loss), self.conjugate_gradient_steps)
         # Behind the task parameters, theta_K holds adapted context, which has no part in this.

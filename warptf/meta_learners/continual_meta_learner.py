@@ -12,9 +12,10 @@ from warptf.meta_learners.argument_checks import check_kind, positive_integer
 from warptf.meta_learners.cross_replica_steps import (
     CrossReplicaSteps,
     all_reduce_mean,
-    gather_means,
+    gather,
 )
 from warptf.meta_learners.learner_model import LearnerModel
+from warptf.meta_learners.loss_scales import all_finite
 from warptf.meta_learners.outer_optimizers import OuterOptimizers, optimizer_or_copy
 from warptf.meta_learners.seeds import EVALUATION, TRAINING, task_seed
 from warptf.meta_learners.supervised import Supervised
@@ -108,6 +109,8 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             self._same_everywhere(f"gathered_{index}", variable.shape, variable.dtype)
             for index, variable in enumerate(parts.warp_variables)
         ]
+        if self._loss_scales is not None:
+            self._gathered_steps = self._same_everywhere("gathered_steps", (), "float32")
         self.experience: Experience | None = None
         self.built = True
 
@@ -164,7 +167,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             (empty, []),
         )
         names = ("loss", *self.experience.metric_names)
-        self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
+        self._trackers = {name: self._reported_mean(name) for name in names}
         self._compile_arguments = {"jit_compile": jit_compile, **kwargs}
 
     def get_compile_config(self) -> dict[str, Any]:
@@ -235,10 +238,16 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
         r"""Moves $\theta$, and $\phi$ at every $\eta$-th step, in cross-replica context."""
         strategy = self.distribute_strategy
-        logs = strategy.run(self._learn, args=(data,))
+        theta, support, learned = strategy.run(self._learn, args=(data,))
+        self._move_if_finite(learned.theta, self._outer.move_initialization)
+        if self.objective is not None:
+            strategy.run(self._gather, args=(data, theta, support, learned))
+        logs = strategy.run(self._count, args=(learned,))
         if self.objective is not None:
             done = tf.convert_to_tensor(self.meta_step.value)
             due = tf.equal(done % self.warp_update_interval, 0)
+            if self._loss_scales is not None:
+                due = tf.logical_and(due, tf.convert_to_tensor(self._gathered_steps.value) > 0)
 
             def update() -> tf.Tensor:
                 strategy.run(self._update_warp)
@@ -247,15 +256,25 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             tf.cond(due, update, lambda: tf.constant(False))
         return self._report(logs)
 
-    def _learn(self, data: Any) -> dict[str, tf.Tensor]:
-        r"""Moves $\theta$ and gathers the gradient of $\phi$."""
+    def _learn(self, data: Any) -> tuple[Tensors, Any, Learned]:
+        r"""Returns $\theta$, the record that it learns from, and what it learns."""
         phi, theta = self._learner.warp_values(), self._learner.initial_theta()
         support, learned = self._learn_from(data, theta, phi, "support")
-        self._outer.move_initialization(learned.theta)
-        if self.objective is not None:
-            gradient = self._warp_gradient(data, theta, phi, support, learned)
-            done = tf.convert_to_tensor(self.meta_step.value)
-            gather_means(self._gathered, gradient, tf.equal(done % self.warp_update_interval, 0))
+        return theta, support, learned
+
+    def _gather(self, data: Any, theta: Tensors, support: Any, learned: Learned) -> None:
+        r"""Adds the gradient of $\phi$ at this step to what is gathered."""
+        gradient = all_reduce_mean(self._warp_gradient(data, theta, support, learned))
+        first = tf.equal(tf.convert_to_tensor(self.meta_step.value) % self.warp_update_interval, 0)
+        if self._loss_scales is not None:
+            finite = all_finite(gradient)
+            gradient = [tf.where(finite, g, tf.zeros_like(g)) for g in gradient]
+            self._loss_scales.follow(finite, due=tf.logical_not(finite))
+            gather([self._gathered_steps], [tf.cast(finite, tf.float32)], first)
+        gather(self._gathered, gradient, first)
+
+    def _count(self, learned: Learned) -> dict[str, tf.Tensor]:
+        """Counts the step and reports."""
         values = {"loss": learned.loss, **learned.metrics}
         with tf.control_dependencies(list(values.values())):
             self.meta_step.assign_add(1)
@@ -266,19 +285,18 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
     ) -> tuple[Any, Learned]:
         experience, seed = self._experience(), self._seed(TRAINING)
         record = experience.record(self._learner, theta, phi, data, seed, part)
-        return record, experience.learn(self._learner, theta, phi, record, seed)
+        with self._losses_scaled():
+            return record, experience.learn(self._learner, theta, phi, record, seed)
 
-    def _warp_gradient(
-        self, data: Any, theta: Tensors, phi: Tensors, support: Any, learned: Learned
-    ) -> Tensors:
-        r"""Returns the gradient of the objective for $\phi$ at this step."""
+    def _warp_gradient(self, data: Any, theta: Tensors, support: Any, learned: Learned) -> Tensors:
+        r"""Returns the gradient of the objective for $\phi$ at this step, $\theta$ having moved."""
+        phi = self._learner.warp_values()
         experience, objective = self._experience(), self.objective
         assert objective is not None
         estimates = objective.second_order == "finite_difference"
         if not (estimates or experience.separate_query):
             return learned.phi
-        with tf.control_dependencies(learned.theta):
-            stepped = self._learner.initial_theta()
+        stepped = self._learner.initial_theta()
         _, meta = self._learn_from(data, stepped, phi, "query")
         if not estimates:
             return meta.phi
@@ -289,15 +307,18 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
 
         def phi_gradient_at(point: Tensors) -> Tensors:
             seed = self._seed(TRAINING)
-            return experience.learn(self._learner, point, phi, support, seed).phi
+            with self._losses_scaled():
+                return experience.learn(self._learner, point, phi, support, seed).phi
 
         mixed = objective.mixed_difference(phi_gradient_at, theta, w, learned.phi)
         return [direct + m for direct, m in zip(meta.phi, mixed, strict=True)]
 
     def _update_warp(self) -> None:
         r"""Moves $\phi$ along the mean of what was gathered."""
-        interval = self.warp_update_interval
-        self._outer.move_phi([tf.convert_to_tensor(v.value) / interval for v in self._gathered])
+        steps: Any = self.warp_update_interval
+        if self._loss_scales is not None:
+            steps = tf.convert_to_tensor(self._gathered_steps.value)
+        self._outer.move_phi([tf.convert_to_tensor(v.value) / steps for v in self._gathered])
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Scores one batch."""

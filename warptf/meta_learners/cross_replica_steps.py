@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from warptf.meta_learners.loss_scales import LossScales, all_finite
 from warptf.meta_learners.worker_shares import is_multi_worker
 
 
@@ -27,6 +28,7 @@ class CrossReplicaSteps:
     steps_per_execution: int
     distribute_strategy: Any
     test_step: Any
+    _loss_scales: LossScales | None
 
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs one meta-step on a meta-batch and returns what is to be reported."""
@@ -80,12 +82,38 @@ class CrossReplicaSteps:
 
         return steps
 
+    def _move_if_finite(self, gradients: Any, move: Callable[[Any], None]) -> None:
+        """Moves along gradients, unless loss scaling made them overflow; in cross-replica context.
+
+        Args:
+            gradients: a structure of the replicas' own mean gradients.
+            move: moves along them, in replica context.
+        """
+        strategy, scales = self.distribute_strategy, self._loss_scales
+
+        def run() -> tf.Tensor:
+            strategy.run(move, args=(gradients,))
+            return tf.constant(True)
+
+        if scales is None:
+            run()
+            return
+        finite = strategy.run(_all_finite_everywhere, args=(gradients,))
+        tf.cond(strategy.experimental_local_results(finite)[0], run, lambda: tf.constant(False))
+        strategy.run(scales.follow, args=(finite,))
+
     def _report(self, logs: Any) -> dict[str, tf.Tensor]:
         """Returns the logs of the first replica; all hold the same means."""
         return {
             name: self.distribute_strategy.experimental_local_results(value)[0]
             for name, value in logs.items()
         }
+
+
+def _all_finite_everywhere(values: Any) -> tf.Tensor:
+    """Returns whether the tensors of all replicas are finite, in replica context."""
+    overflows = 1.0 - tf.cast(all_finite(tf.nest.flatten(values)), tf.float32)
+    return tf.equal(all_reduce_mean([overflows])[0], 0.0)
 
 
 def all_reduce_mean(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -100,10 +128,10 @@ def all_reduce_mean(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, list(values))
 
 
-def gather_means(
-    variables: Sequence[keras.Variable], values: Sequence[tf.Tensor], first: tf.Tensor
+def gather(
+    variables: Sequence[keras.Variable], means: Sequence[tf.Tensor], first: tf.Tensor
 ) -> None:
-    """Adds the replicas' means of values to variables, in replica context.
+    """Adds means over replicas to variables, in replica context.
 
     What was gathered before is left out by the first of the values, instead of being cleared when
     it has been used: an assignment after a read within one branch of a condition may come before
@@ -111,9 +139,9 @@ def gather_means(
 
     Args:
         variables: one for each value, the same on all replicas.
-        values: those of this replica.
+        means: what to add, the same on all replicas.
         first: whether these are the first to be gathered.
     """
-    for variable, value in zip(variables, all_reduce_mean(values), strict=True):
+    for variable, mean in zip(variables, means, strict=True):
         before = tf.convert_to_tensor(variable.value)
-        variable.assign(value + tf.where(first, tf.zeros_like(before), before))
+        variable.assign(mean + tf.where(first, tf.zeros_like(before), before))

@@ -1,11 +1,15 @@
 """What all meta-learners are: Keras models around a model that is learned."""
 
+import contextlib
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from warptf.layers.registration import register_layer_class
+from warptf.loss_scaling import losses_scaled_by, needs_loss_scaling
+from warptf.meta_learners.finite_mean import FiniteMean
+from warptf.meta_learners.loss_scales import LossScales
 from warptf.meta_learners.worker_shares import shared
 from warptf.partition import FunctionalLearner, Partition
 
@@ -28,6 +32,8 @@ class LearnerModel(keras.Model):
         self.model = model
         self._learner = FunctionalLearner(model)
         self._trackers: dict[str, keras.metrics.Mean] = {}
+        scales = needs_loss_scaling(model)
+        self._loss_scales = LossScales(self._same_everywhere) if scales else None
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Predicts with the model as it stands."""
@@ -38,13 +44,15 @@ class LearnerModel(keras.Model):
         """The `warptf.partition` of the model."""
         return self._learner.partition
 
-    def _same_everywhere(self, name: str, shape: Any, dtype: Any) -> keras.Variable:
-        """Returns a variable of zeros that is not trained, with one value on all replicas."""
+    def _same_everywhere(
+        self, name: str, shape: Any, dtype: Any, initial: float = 0.0
+    ) -> keras.Variable:
+        """Returns a variable that is not trained, with one value on all replicas."""
         return self.add_weight(
             name=name,
             shape=shape,
             dtype=dtype,
-            initializer="zeros",
+            initializer=keras.initializers.Constant(initial),
             trainable=False,
             aggregation="only_first_replica",
         )
@@ -76,6 +84,27 @@ class LearnerModel(keras.Model):
             with tf.control_dependencies([value]):
                 self._trackers[name].update_state(value, weight)
         return {name: self._trackers[name].result() for name in values}
+
+    @property
+    def loss_scale(self) -> float | None:
+        """The factor of the losses of a model in `float16`; `None` of any other."""
+        return None if self._loss_scales is None else float(self._loss_scales.training)
+
+    def _reported_mean(self, name: str) -> keras.metrics.Mean:
+        """Returns a mean to be reported, in `float16` of the steps that did not overflow."""
+        kind = keras.metrics.Mean if self._loss_scales is None else FiniteMean
+        return kind(name=name)
+
+    def _losses_scaled(self, scoring: bool = False) -> contextlib.AbstractContextManager[None]:
+        """Returns the context in which losses are differentiated: scaled in `float16`.
+
+        Args:
+            scoring: whether a task is learned to be scored or served, and not learned from.
+        """
+        scales = self._loss_scales
+        if scales is None:
+            return losses_scaled_by(None)
+        return losses_scaled_by(scales.scoring if scoring else scales.training)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

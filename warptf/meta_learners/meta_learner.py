@@ -182,7 +182,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             meta_loss=self._meta_loss_function,
         )
         self._trackers = {
-            name: keras.metrics.Mean(name=name) for name in ("loss", *self._task_metrics.names)
+            name: self._reported_mean(name) for name in ("loss", *self._task_metrics.names)
         }
         self._compile_arguments = {"jit_compile": jit_compile, **kwargs}
         self._score_function: Callable[..., Any] | None = None

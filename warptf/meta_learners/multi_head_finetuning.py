@@ -130,7 +130,8 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
         counts = strategy.reduce("SUM", strategy.run(self._count_heads, args=(data,)), axis=None)
 
         def joint(k: tf.Tensor, losses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            loss = strategy.run(self._joint_step, args=(data, k, counts))
+            gradients, loss = strategy.run(self._joint_step, args=(data, k, counts))
+            self._move_if_finite(gradients, self._move_jointly)
             return k + 1, losses + strategy.reduce("MEAN", loss, axis=None)
 
         _, losses = tf.while_loop(
@@ -150,8 +151,16 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
             dtype=tf.float32,
         )
 
-    def _joint_step(self, data: Any, k: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-        """Moves the body and the heads by one mini-batch of each task."""
+    def _move_jointly(self, gradients: tuple[Tensors, Tensors]) -> None:
+        """Moves the heads and the body."""
+        heads, body = gradients
+        self._outer.move_phi(heads)
+        self._outer.move_initialization(body)
+
+    def _joint_step(
+        self, data: Any, k: tf.Tensor, counts: tf.Tensor
+    ) -> tuple[tuple[Tensors, Tensors], tf.Tensor]:
+        """Returns the gradients of the heads and the body, from one mini-batch of each task."""
         task = as_task(data)
         stacked, losses = self._joint_gradients(task, k)
         banks = iter(self._heads)
@@ -169,9 +178,7 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
             else:
                 total = tf.reduce_sum(gradient, axis=0)
                 theta.append(total * tf.cast(share, total.dtype))
-        self._outer.move_phi(phi)
-        self._outer.move_initialization(theta)
-        return tf.reduce_mean(losses)
+        return (phi, theta), tf.reduce_mean(losses)
 
     def _joint_gradients(self, task: Task, k: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
         """Returns each task's gradients at the body and its own head, and its loss."""
@@ -191,7 +198,8 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
 
         specs = [tf.TensorSpec(v.shape, v.dtype) for v in variables]
         signature = (specs, tf.TensorSpec((), tf.float32))
-        return map_tasks(gradients, task, signature, task_count(task), self._jit_tasks)
+        with self._losses_scaled():
+            return map_tasks(gradients, task, signature, task_count(task), self._jit_tasks)
 
     def _finish(self, loss: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._end_meta_step({"loss": loss})

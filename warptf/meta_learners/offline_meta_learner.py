@@ -135,7 +135,8 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         updates = total // self.replay_batch_size
 
         def replay(update: tf.Tensor, losses: Any) -> tuple[tf.Tensor, tf.Tensor]:
-            loss = strategy.run(self._replay, args=(data, collected, update))
+            gradients, loss = strategy.run(self._replay, args=(data, collected, update))
+            self._move_if_finite(gradients, self._move_by_replayed)
             return update + 1, losses + strategy.reduce("MEAN", loss, axis=None)
 
         updates_in_all = updates * self.replay_epochs
@@ -145,6 +146,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
             (tf.constant(0), tf.zeros([], tf.float32)),
             maximum_iterations=updates_in_all,
         )
+        self._move_if_finite(collected["initialization"], self._update_initialization)
         logs = strategy.run(self._finish, args=(collected, losses / updates_in_all))
         return self._report(logs)
 
@@ -221,14 +223,20 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
             ],
             **{name: tf.TensorSpec((), tf.float32) for name in self._task_metrics.names},
         }
-        collected = map_tasks(collect, task, signature, task_count(task), self._jit_tasks)
+        with self._losses_scaled():
+            collected = map_tasks(collect, task, signature, task_count(task), self._jit_tasks)
         gradient = [tf.reduce_mean(g, axis=0) for g in collected.pop("initialization")]
         total = task_count(task) * self.inner_steps
         orders = [self._order(total, epoch) for epoch in range(self.replay_epochs)]
         return {**collected, "initialization": gradient, "replay_order": tf.concat(orders, 0)}
 
-    def _replay(self, data: Any, collected: dict[str, Any], update: tf.Tensor) -> tf.Tensor:
-        r"""Moves $\phi$ along the mean gradient of $\eta$ stored steps."""
+    def _move_by_replayed(self, gradients: tuple[Tensors, Tensors]) -> None:
+        self._update_outer(*gradients)
+
+    def _replay(
+        self, data: Any, collected: dict[str, Any], update: tf.Tensor
+    ) -> tuple[tuple[Tensors, Tensors], tf.Tensor]:
+        r"""Returns the mean gradients of $\eta$ stored steps, and their mean loss."""
         task = as_task(data)
         total = task_count(task) * self.inner_steps
         epoch = update // (total // self.replay_batch_size)
@@ -236,13 +244,13 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         sums: Any = None
         for offset in range(self.replay_batch_size):
             entry = collected["replay_order"][update * self.replay_batch_size + offset]
-            term = self._term(task, collected, entry, phi, hyper, epoch)
+            with self._losses_scaled():
+                term = self._term(task, collected, entry, phi, hyper, epoch)
             sums = term if sums is None else tf.nest.map_structure(tf.add, sums, term)
         phi_mean, hyper_mean, loss = tf.nest.map_structure(
             lambda s: s / self.replay_batch_size, sums
         )
-        self._update_outer(phi_mean, hyper_mean)
-        return loss
+        return (phi_mean, hyper_mean), loss
 
     def _order(self, total: int, epoch: int) -> tf.Tensor:
         """Returns the random order of an epoch's replays."""
@@ -287,8 +295,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         return tf.nest.map_structure(lambda t: tf.gather(t, index), part)
 
     def _finish(self, collected: dict[str, Any], loss: tf.Tensor) -> dict[str, tf.Tensor]:
-        r"""Moves $\theta_0$ and reports."""
-        self._update_initialization(collected["initialization"])
+        """Counts the meta-step and reports."""
         scores = {name: collected[name] for name in self._task_metrics.names}
         return self._end_meta_step({"loss": loss, **scores})
 

@@ -11,8 +11,9 @@ from warptf.initializations.initialization import Initialization
 from warptf.initializations.maml import MAML
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, gather_means
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, all_reduce_mean, gather
 from warptf.meta_learners.diverged_tasks import leave_out_diverged
+from warptf.meta_learners.loss_scales import all_finite
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.seeds import TRAINING, task_seed
 from warptf.meta_learners.task_axes import (
@@ -109,7 +110,8 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         self.gradient_accumulation_steps = positive_integer(
             "gradient_accumulation_steps", gradient_accumulation_steps
         )
-        self._accumulates = self.gradient_accumulation_steps > 1
+        # An update that overflows is left out, and for that its gradients must be known before.
+        self._accumulates = self.gradient_accumulation_steps > 1 or self._loss_scales is not None
         if self._accumulates:
             self._parts_gathered = self._same_everywhere("parts_gathered", (), "int32")
             self._gathered = [
@@ -119,6 +121,8 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
                 ]
                 for name, variables in zip(_GRADIENTS, self._gradient_variables(), strict=True)
             ]
+        if self._loss_scales is not None:
+            self._left_out = self._same_everywhere("left_out", (), "float32")
 
     def _gradient_variables(self) -> tuple[Any, ...]:
         """Returns what the gradients of `_GRADIENTS` are taken at."""
@@ -162,8 +166,20 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             return tf.constant(True)
 
         due = tf.equal(tf.convert_to_tensor(self._parts_gathered.value), 0)
-        tf.cond(due, move, lambda: tf.constant(False))
+        moves = due
+        if self._loss_scales is not None:
+            gathered = tf.nest.flatten(self._gathered)
+            finite = all_finite([tf.convert_to_tensor(v.value) for v in gathered])
+            moves = tf.logical_and(due, finite)
+            none_left_out = tf.equal(tf.convert_to_tensor(self._left_out.value), 0.0)
+            kept = tf.logical_and(finite, none_left_out)
+            strategy.run(self._loss_scales.follow, args=(kept, due))
+        tf.cond(moves, move, lambda: tf.constant(False))
+        strategy.run(self._count, args=(due,))
         return self._report(logs)
+
+    def _count(self, due: tf.Tensor) -> None:
+        self.meta_step.assign_add(tf.cast(due, tf.int64))
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs one meta-step on a meta-batch of tasks."""
@@ -177,8 +193,11 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         """Adds the gradients of a meta-batch to those that are gathered."""
         part = tf.convert_to_tensor(self._parts_gathered.value)
         means, logs = self._gradients(as_task(data), part)
+        first = tf.equal(part, 0)
         for name, variables in zip(_GRADIENTS, self._gathered, strict=True):
-            gather_means(variables, means[name], tf.equal(part, 0))
+            gather(variables, all_reduce_mean(means[name]), first)
+        if self._loss_scales is not None:
+            gather([self._left_out], all_reduce_mean([means["left_out"]]), first)
         with tf.control_dependencies(tf.nest.flatten(means)):
             self._parts_gathered.assign((part + 1) % self.gradient_accumulation_steps)
         return logs
@@ -192,7 +211,6 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
                 for name, variables in zip(_GRADIENTS, self._gathered, strict=True)
             }
         )
-        self.meta_step.assign_add(1)
 
     def _move(self, means: dict[str, Tensors]) -> None:
         self._update_outer(means["phi"], means["hyper"])
@@ -200,7 +218,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
 
     def _gradients(
         self, task: Task, part: tf.Tensor
-    ) -> tuple[dict[str, Tensors], dict[str, tf.Tensor]]:
+    ) -> tuple[dict[str, Any], dict[str, tf.Tensor]]:
         """Returns the mean gradients of a meta-batch's tasks, and what is to be reported.
 
         Args:
@@ -227,15 +245,17 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             "loss": tf.TensorSpec((), tf.float32),
             **{name: tf.TensorSpec((), tf.float32) for name in names},
         }
-        per_task = map_tasks(learn, task, signature, count, self._jit_tasks)
+        with self._losses_scaled():
+            per_task = map_tasks(learn, task, signature, count, self._jit_tasks)
         kept = None
         if self._skip_diverged:
             per_task, kept = leave_out_diverged(per_task, _GRADIENTS)
         means = {name: [mean_over_tasks(g, total) for g in per_task[name]] for name in _GRADIENTS}
         logs = self._track({name: per_task[name] for name in ("loss", *names)}, kept)
+        left_out = tf.zeros([1]) if kept is None else 1.0 - tf.cast(kept, tf.float32)
         if kept is not None:
-            logs |= self._track({"diverged": 1.0 - tf.cast(kept, tf.float32)})
-        return means, logs
+            logs |= self._track({"diverged": left_out})
+        return {**means, "left_out": tf.reduce_mean(left_out)}, logs
 
     def _learn_task(
         self, task: Task, theta: Tensors, phi: Tensors, hyper: Tensors, seed: tf.Tensor

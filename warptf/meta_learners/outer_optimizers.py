@@ -21,13 +21,15 @@ class OuterOptimizers:
         rates: those of the inner optimizer's learned values.
 
     Raises:
-        ValueError: an optimizer gathers gradients by itself, which Keras cannot do on replicas.
+        ValueError: an optimizer gathers gradients by itself, which Keras cannot do on replicas, or
+            scales losses by itself.
     """
 
     def __init__(self, phi: Part, initialization: Part, rates: Part) -> None:
         self._phi, self._initialization, self._rates = phi, initialization, rates
         for optimizer, variables in (phi, initialization, rates):
             _check_accumulation(optimizer)
+            _check_scaling(optimizer)
             if not optimizer.built:
                 optimizer.build(list(variables))
 
@@ -63,6 +65,14 @@ def _check_accumulation(optimizer: keras.optimizers.Optimizer) -> None:
         raise ValueError(
             f"optimizer {optimizer.name!r} has gradient_accumulation_steps={steps}, which Keras "
             f"does not support on {replicas} replicas: give it to OnlineMetaLearner instead."
+        )
+
+
+def _check_scaling(optimizer: keras.optimizers.Optimizer) -> None:
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            f"optimizer {optimizer.name!r} is a LossScaleOptimizer, but a meta-learner scales the "
+            "losses of a model in float16 by itself: give it the optimizer that is within."
         )
 
 

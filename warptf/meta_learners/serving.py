@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from warptf.adaptation import Adaptation, InnerState
 from warptf.export import export_learner
+from warptf.loss_scaling import losses_scaled_by
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.copying import copy_model
 from warptf.meta_learners.seeds import SERVING, task_seed
@@ -74,7 +75,8 @@ class Serving:
             return self._problem.step(inner, phi, hyper, batch).after, carry
 
         start = self._problem.start(self._learner.initial_theta(), start_seed)
-        return self._problem.run(start, steps, body)[0]
+        with self._losses_scaled(scoring=True):
+            return self._problem.run(start, steps, body)[0]
 
     def _copy_with(self: Any, final: InnerState) -> keras.Model:
         copy = copy_model(self.model)
@@ -116,7 +118,10 @@ class Serving:
             )
         seed = task_seed(self.seed, SERVING, 0, 0)
         problem = Adaptation(self._learner, self.inner_optimizer, self._loss_function)
-        export_learner(problem, filepath, spec, self._evaluation_steps, seed, **kwargs)
+        # A number, so that the artefact holds no variable of the learner's.
+        scale = None if self._loss_scales is None else float(self._loss_scales.scoring)
+        with losses_scaled_by(scale):
+            export_learner(problem, filepath, spec, self._evaluation_steps, seed, **kwargs)
 
 
 def _as_tensors(values: Any) -> Any:

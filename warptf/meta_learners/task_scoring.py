@@ -131,7 +131,8 @@ class TaskScoring:
             return [array.stack() for array in write(steps, final, seen)]
 
         signature = [tf.TensorSpec((steps + 1, *spec.shape), spec.dtype) for spec in specs]
-        return map_tasks(along, task, signature, task_count(task), self._jit_tasks)
+        with self._losses_scaled(scoring=True):
+            return map_tasks(along, task, signature, task_count(task), self._jit_tasks)
 
     def _along_specs(self: Any, what: str, task: Task) -> list[tf.TensorSpec]:
         if what == "parameters":
@@ -158,7 +159,8 @@ class TaskScoring:
             start = self._start(one, index)
             return self._score_task(one, start, phi, hyper, steps, names if along else [])
 
-        return map_tasks(score, task, signature, task_count(task), self._jit_tasks)
+        with self._losses_scaled(scoring=True):
+            return map_tasks(score, task, signature, task_count(task), self._jit_tasks)
 
     def _score_task(
         self: Any,

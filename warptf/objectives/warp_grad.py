@@ -5,7 +5,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from warptf.adaptation import Adaptation, Batch, InnerState, InnerStep, dense_gradient
+from warptf.adaptation import (
+    Adaptation,
+    Batch,
+    InnerState,
+    InnerStep,
+    dense_gradient,
+    gradient_along,
+)
 from warptf.objectives.objective import Lookahead, Objective
 
 Tensors = list[tf.Tensor]
@@ -99,7 +106,7 @@ class WarpGrad(Objective):
         # w = (du/dg)^T v, and the same for the learned hyper-parameters.
         w, hyper_gradient = dense_gradient(update_tape, theta, [gradients, list(hyper)], v)
         if self.second_order == "exact":
-            mixed = dense_gradient(mixed_tape, gradients, phi, w)
+            mixed = gradient_along(mixed_tape, gradients, phi, w)
         elif self.second_order == "finite_difference":
             mixed = self._difference(problem, inner, phi, batch, w, phi_gradient)
         else:

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from warptf.adaptation import dense_gradient
+from warptf.adaptation import tape_gradient
+from warptf.loss_scaling import scaled, unscaled
 from warptf.partition import FunctionalLearner
 from warptf.reinforcement.recurrent_cell import RecurrentCell
 from warptf.reinforcement.rollout import Rollout
@@ -57,7 +58,9 @@ def gradients_through_time(
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([rollout.outputs, sources])
             value, other = loss(*learner.model.heads(rollout.outputs))
-        from_outputs, total = dense_gradient(tape, value, [rollout.outputs, sources])
+        # What is scaled stays so until the end: on the way back it may be in half precision.
+        one = scaled(tf.ones_like(value))
+        from_outputs, total = tape_gradient(tape, value, [rollout.outputs, sources], one)
         steps_back = _Backwards(learner.model.cell, rollout, from_outputs, sources, segment)
         costates = [tf.zeros_like(state[0]) for state in rollout.states]
         _, _, total = tf.while_loop(
@@ -67,6 +70,7 @@ def gradients_through_time(
             maximum_iterations=steps // segment,
             parallel_iterations=1,
         )
+    total = unscaled(total)
     return value, other, total[:count], total[count:]
 
 
@@ -102,7 +106,7 @@ class _Backwards:
                 weights=True,
             )
         received = [_merged(part) for part in (from_outputs, *received)]
-        parts = dense_gradient(tape, after, self._sources, received)
+        parts = tape_gradient(tape, after, self._sources, received)
         return done + 1, costates, [a + b for a, b in zip(total, parts, strict=True)]
 
     def _states_pass(
@@ -129,7 +133,7 @@ class _Backwards:
                     [product[t] for product in products],
                     weights=False,
                 )
-            costates = dense_gradient(tape, after, before, [from_outputs[t], *costates])
+            costates = tape_gradient(tape, after, before, [from_outputs[t], *costates])
             return done + 1, costates, received
 
         _, costates, received = tf.while_loop(

@@ -1,0 +1,41 @@
+"""`--precision` sets what layers compute in."""
+
+import json
+
+import keras
+import pytest
+import tensorflow as tf
+
+from warptf.train.cli import main
+
+SMALL = ["--preset", "smoke", "--meta-steps", "4", "--epoch-steps", "2", "--evaluate-every", "1"]
+COMPUTED = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
+
+
+@pytest.mark.parametrize("experiment", ["few-shot", "multi-shot", "continual-sine", "maze"])
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_every_experiment_trains_scores_and_exports(experiment, precision, tmp_path):
+    run = tmp_path / "run"
+    given = [experiment, *SMALL, "--precision", precision, "--run-dir", str(run)]
+    assert main(["train", *given]) == 0
+    assert keras.config.dtype_policy().name == "float32"
+    result = json.loads((run / "result.json").read_text())
+    assert result["meta_steps"] == 4
+    learner = keras.models.load_model(run / "model.keras")
+    assert {v.dtype for v in learner.model.trainable_variables} == {"float32"}
+    computed = {layer.compute_dtype for layer in learner.model._flatten_layers()}
+    assert COMPUTED[precision] in computed
+    assert (learner.loss_scale is not None) == (precision == "mixed_float16")
+    assert main(["export", str(run), str(tmp_path / "served")]) == 0
+    assert tf.saved_model.load(tmp_path / "served") is not None
+
+
+def test_an_unknown_precision_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "sine", "--precision", "float8"])
+    assert "float8" in capsys.readouterr().err
+
+
+def test_surfaces_are_descended_in_float32(capsys):
+    assert main(["train", "surfaces", *SMALL, "--precision", "mixed_float16"]) == 1
+    assert "--precision mixed_float16: a surface is descended in float32" in capsys.readouterr().err
