@@ -85,7 +85,7 @@ class MazeConfig(RunOptions):
             values |= dict(lstm_units=None)
         if meta_learner in PLASTIC and preset != "smoke":
             # A trace for each pair of units and episode: those of many steps fit into no cache.
-            values |= dict(segment_steps=2, **_PLASTIC.get(preset, {}))
+            values |= dict(segment_steps=1, **_PLASTIC.get(preset, {}))
         return cls(**{**values, **overrides})
 
     META_BATCH: ClassVar[str] = "episodes"

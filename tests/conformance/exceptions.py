@@ -22,7 +22,7 @@ class Limit(NamedTuple):
 
 
 OTHER_DRAWS = r"what was learned differs by \d\.\de(\+00|-0[12])$"
-HALF_PRECISION = r"the gradient differs by \d\d\.\d%$"
+HALF_PRECISION = r"the gradient differs by \d+\.\d%$"
 
 LIMITS = (
     Limit(
@@ -54,6 +54,20 @@ LIMITS = (
         "It learns, but its gradient is the difference of two adaptations that a small "
         "perturbation sets apart, and `bfloat16` loses much of that. "
         "`FirstOrderBilevelMAML(perturbation=0.3, symmetric=True)` keeps to the 2 %.",
+    ),
+    Limit(
+        (
+            "ContinualMetaLearner (tasks, finite difference)",
+            "OnlineMetaLearner (finite difference)",
+            "OnlineMetaLearner (FirstOrderBilevelMAML)",
+        ),
+        "mixed_float16",
+        AssertionError,
+        HALF_PRECISION,
+        "It learns, but with the default steps its gradient is off by 2 to 9 %, not by less than "
+        "the 0.5 % asked here: `float16` resolves small differences eight times as well as "
+        "`bfloat16`, not as well as `float32`. The larger steps of the two notes before keep to "
+        "the 0.5 %.",
     ),
 )
 

@@ -28,7 +28,7 @@ def loss(logits: tf.Tensor, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return first + tf.reduce_sum((values - time) ** 2), tf.reduce_mean(values)
 
 
-@pytest.mark.parametrize("segment_steps", [None, 2])
+@pytest.mark.parametrize("segment_steps", [None, 1, 2])
 @pytest.mark.parametrize("name", [*CELLS, *OTHER_CELLS])
 def test_gradients_are_those_of_the_recurrence(name: str, segment_steps: int | None) -> None:
     learner = FunctionalLearner(agent_of((CELLS | OTHER_CELLS)[name]()))

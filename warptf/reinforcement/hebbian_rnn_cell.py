@@ -77,14 +77,13 @@ class HebbianRNNCell(RNNCell):
         before, square = states[0], (-1, self.units, self.units)
         hebb = tf.reshape(states[1], square)
         # Rows are inputs and columns outputs, as in the kernels.
-        plastic = tf.reduce_sum(
-            before[:, :, None] * (self.value_of(self.plasticity) * hebb), axis=1
-        )
+        plastic = tf.matmul(before[:, None, :], self.value_of(self.plasticity) * hebb)[:, 0]
         fixed = product(before, self.recurrent_kernel)
         h = tf.tanh(projected[0] + fixed + plastic)
         modulation = product(h, self.modulation_kernel) + self.value_of(self.modulation_bias)
-        gain = tf.tanh(modulation)[:, :, None]
-        coincidence = before[:, :, None] * h[:, None, :]
+        # As products with ones and by twos: their gradients are sums that XLA is quick at.
+        gain = tf.matmul(tf.tanh(modulation), tf.ones((1, self.units), h.dtype))[:, None, :]
+        coincidence = tf.matmul(before[:, :, None], h[:, None, :])
         if not self.retroactive:
             return [h, _flat(tf.clip_by_value(hebb + gain * coincidence, -1.0, 1.0))]
         trace = tf.reshape(states[2], square)
