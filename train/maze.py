@@ -60,8 +60,8 @@ class MazeExperiment(Experiment):
             seed=config.seed,
         )
         learner.compile(
-            optimizer=keras.optimizers.Adam(config.meta_rate or config.task_rate),
-            task_optimizer=keras.optimizers.Adam(config.task_rate),
+            optimizer=_adam(config.meta_rate or config.task_rate, config),
+            task_optimizer=_adam(config.task_rate, config),
             loss=tasks.experience,
             jit_compile=config.jit == "meta-step",
             steps_per_execution=config.execution_steps,
@@ -110,6 +110,10 @@ class MazeExperiment(Experiment):
 
 def _maze(config: MazeConfig) -> Maze:
     return Maze(config.size, config.wall_penalty, episode_length=config.episode_steps)
+
+
+def _adam(rate: float, config: MazeConfig) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm)
 
 
 def _cell(config: MazeConfig) -> keras.layers.Layer:

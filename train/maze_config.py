@@ -58,6 +58,8 @@ class MazeConfig(RunOptions):
     """Rate of Adam for the task parameters."""
     meta_rate: float | None = 1e-3
     """Rate of Adam for the warp parameters; None without those."""
+    clip_norm: float | None = None
+    """Norm to which the gradients of Adam's steps are clipped."""
     segment_steps: int | None = None
     """Steps whose gradients of the weights are computed at once; None for all."""
     execution_steps: int = 1
@@ -116,7 +118,8 @@ class MazeConfig(RunOptions):
                 self._refuse(name, "give a finite number of at least 0")
         if not 0 <= self.discount <= 1:
             self._refuse("discount", "give a number from 0 to 1")
-        self._finite_above_zero("task_rate")
+        for name in ("task_rate", *(["clip_norm"] if self.clip_norm is not None else [])):
+            self._finite_above_zero(name)
         self._check_memory()
         for name in ("segment_steps", "execution_steps"):
             total = "episode_steps" if name == "segment_steps" else "epoch_steps"

@@ -75,6 +75,13 @@ def test_every_memory_is_trained(meta_learner: MetaLearner, tmp_path: Path) -> N
     assert EXPERIMENT.train(config)["reported_meta_step"] == 3
 
 
+def test_gradients_are_clipped() -> None:
+    config = MazeConfig.from_preset("smoke", clip_norm=0.5)
+    learner = EXPERIMENT.build_learner(config, EXPERIMENT.build_tasks(config))
+    assert learner.optimizer.global_clipnorm == 0.5
+    assert learner.task_optimizer.global_clipnorm == 0.5
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -85,6 +92,7 @@ def test_every_memory_is_trained(meta_learner: MetaLearner, tmp_path: Path) -> N
         (dict(discount=1.5), "--discount 1.5: give a number from 0 to 1"),
         (dict(task_rate=0.0), "--task-rate 0.0: give a finite number above 0"),
         (dict(meta_rate=-1.0), "--meta-rate -1.0: give a finite number above 0"),
+        (dict(clip_norm=0.0), "--clip-norm 0.0: give a finite number above 0"),
         (dict(segment_steps=3), "--segment-steps 3: give a divisor of --episode-steps"),
         (dict(test_episodes=10), "--test-episodes 10: give a multiple of --episodes 6"),
         (dict(jit="tasks"), "--jit tasks: episodes are lived side by side"),
