@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import warptf
+from warptf.tasks.prefetched import prefetched
 
 WAYS, SIDE = 20, 28
 # Small outer rates: what is learned does not matter, that it stays finite does.
@@ -95,7 +96,7 @@ def meta_step(meta: Any, data: tf.data.Dataset) -> Callable[[], Any]:
 
 def in_memory(task: warptf.tasks.Task) -> tf.data.Dataset:
     """Returns a data set that yields one meta-batch, held in memory, without end."""
-    return tf.data.Dataset.from_tensors(task).repeat()
+    return prefetched(tf.data.Dataset.from_tensors(task).repeat())
 
 
 def random_task(algorithm: Algorithm, *axes: int) -> warptf.tasks.Task:

@@ -22,6 +22,8 @@ def check_task_distribution(distribution: Any, classes: int | None = None) -> No
         dataset = getattr(distribution, split)
         assert isinstance(dataset, tf.data.Dataset), split
         assert isinstance(dataset.element_spec, Task), f"{split} must yield Task"
+        searching = dataset.options().autotune.enabled
+        assert searching is False, f"{split}: a search for threads delays the end of `fit`"
         for task in dataset.take(3):
             _check_task(task, classes, split)
     _check_stream(distribution)

@@ -44,6 +44,10 @@ def test_an_agent_learns_to_walk_right(jit_compile: bool) -> None:
     assert set(after) == {"loss", "reward", "policy_loss", "value_loss", "concentration"}
 
 
+def test_the_end_of_fit_does_not_wait_for_a_search_for_threads() -> None:
+    assert ActorCritic(Chain(6), episodes=8).batches().options().autotune.enabled is False
+
+
 def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
     scores = learner_of().evaluate(
         ActorCritic(Chain(6), episodes=8).batches(1), verbose=0, return_dict=True

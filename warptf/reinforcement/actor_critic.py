@@ -14,6 +14,7 @@ from warptf.reinforcement.recurrent_agent import RecurrentAgent
 from warptf.reinforcement.returns import discounted_returns
 from warptf.reinforcement.rollout import EpisodeDraws, Rollout, collect, episode_draws
 from warptf.reinforcement.through_time import gradients_through_time
+from warptf.tasks.prefetched import prefetched
 
 # Folded into a batch's seed: what random numbers of an episode are drawn for.
 _ENVIRONMENT, _ACTIONS, _QUERY_ACTIONS = 0, 1, 2
@@ -89,7 +90,8 @@ class ActorCritic(Experience):
             start: number of the first batch.
         """
         numbers = tf.data.Dataset.range(start, 2**62 if count is None else start + count)
-        return numbers.map(lambda n: n * self.episodes + tf.range(self.episodes, dtype=tf.int64))
+        batches = numbers.map(lambda n: n * self.episodes + tf.range(self.episodes, dtype=tf.int64))
+        return prefetched(batches)
 
     def prepare(self, learner: FunctionalLearner, data: Any, where: str) -> None:
         """Checks that model, environment and data go together."""

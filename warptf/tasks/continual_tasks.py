@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from warptf.tasks.drawn_tasks import SPLITS, DrawnTasks
 from warptf.tasks.mini_batches import checked_count
+from warptf.tasks.prefetched import prefetched
 from warptf.tasks.task import Task
 
 META_LOSSES = ("seen", "current", "all")
@@ -169,8 +170,8 @@ class ContinualTasks(DrawnTasks):
             A data set of `Task`.
         """
         first = checked_count("step", step, least=0) * self.tasks_per_batch
-        tasks = tf.data.Dataset.counter(first).map(self._training_task)
-        return tasks.batch(self.tasks_per_batch, drop_remainder=True).prefetch(1)
+        tasks = tf.data.Dataset.counter(first).map(self._training_task, tf.data.AUTOTUNE)
+        return prefetched(tasks.batch(self.tasks_per_batch, drop_remainder=True))
 
     def _training_task(self, index: tf.Tensor) -> Task:
         key = self._key("train", index)
@@ -190,10 +191,10 @@ class ContinualTasks(DrawnTasks):
             x, y = self._one_after_another(split, key, _QUERY, count, held_out=True)
             return Task(self._support(split, key), (x, y), task_id=tf.cast(index, tf.int32))
 
-        tasks = tf.data.Dataset.range(self.evaluation_tasks).map(task)
+        tasks = tf.data.Dataset.range(self.evaluation_tasks).map(task, tf.data.AUTOTUNE)
         size = min(self.tasks_per_batch, self.evaluation_tasks)
         exact = self.evaluation_tasks % size == 0
-        return tasks.batch(size, drop_remainder=exact).prefetch(1)
+        return prefetched(tasks.batch(size, drop_remainder=exact))
 
     def _support(self, split: str, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Mini-batches `[K, B, ...]`."""

@@ -17,6 +17,7 @@ from warptf.tasks.mini_batches import (
     folded,
     training_task,
 )
+from warptf.tasks.prefetched import prefetched
 from warptf.tasks.task import Task
 from warptf.tasks.wording import some_of
 
@@ -206,8 +207,10 @@ class FewShot:
         def task(index: tf.Tensor) -> Task:
             return make(read, self._key("train", index))
 
-        tasks = tf.data.Dataset.counter(int(step) * self.tasks_per_batch).map(task)
-        return tasks.batch(self.tasks_per_batch, drop_remainder=True).prefetch(1)
+        tasks = tf.data.Dataset.counter(int(step) * self.tasks_per_batch).map(
+            task, tf.data.AUTOTUNE
+        )
+        return prefetched(tasks.batch(self.tasks_per_batch, drop_remainder=True))
 
     def _whole_task(self, read: Callable[[tf.Tensor], tf.Tensor], key: tf.Tensor) -> Task:
         episode_key, augmentation_key = _two_keys(key)
@@ -248,8 +251,8 @@ class FewShot:
             return Task(support, query, task_id=number)
 
         size = min(self.evaluation_tasks_per_batch, tasks)
-        made = tf.data.Dataset.range(tasks).map(task)
-        return made.batch(size, drop_remainder=tasks % size == 0).prefetch(1)
+        made = tf.data.Dataset.range(tasks).map(task, tf.data.AUTOTUNE)
+        return prefetched(made.batch(size, drop_remainder=tasks % size == 0))
 
     def _episode(
         self, split: str, shots: int, queries: int, key: tf.Tensor

@@ -13,6 +13,7 @@ from warptf.tasks.mini_batches import (
     legacy_seed,
     training_task,
 )
+from warptf.tasks.prefetched import prefetched
 from warptf.tasks.task import Task
 
 SPLITS = ("train", "validation", "test")
@@ -202,8 +203,10 @@ class MultiShot:
             drawn = self._draw(pool, alphabet, count, key)
             return training_task(drawn, *options, task_id=alphabet)
 
-        tasks = tf.data.Dataset.counter(int(step) * self.tasks_per_batch).map(task)
-        return tasks.batch(self.tasks_per_batch, drop_remainder=True).prefetch(1)
+        tasks = tf.data.Dataset.counter(int(step) * self.tasks_per_batch).map(
+            task, tf.data.AUTOTUNE
+        )
+        return prefetched(tasks.batch(self.tasks_per_batch, drop_remainder=True))
 
     def _evaluation(self, split: str, distorted: bool) -> tf.data.Dataset:
         pool, held_out = self._pools(split)
@@ -223,8 +226,8 @@ class MultiShot:
             return Task(folded(support, (steps, batch_size)), (x, labels), task_id=number)
 
         size = min(self.evaluation_tasks_per_batch, alphabets)
-        tasks = tf.data.Dataset.range(alphabets).map(task)
-        return tasks.batch(size, drop_remainder=alphabets % size == 0).prefetch(1)
+        tasks = tf.data.Dataset.range(alphabets).map(task, tf.data.AUTOTUNE)
+        return prefetched(tasks.batch(size, drop_remainder=alphabets % size == 0))
 
     def _pools(self, split: str) -> tuple[tf.Tensor, tf.Tensor]:
         """Training and held-out drawings, each `[alphabets, ways * drawings, height, width, 1]`."""

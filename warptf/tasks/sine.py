@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from warptf.tasks.drawn_tasks import DrawnTasks
 from warptf.tasks.mini_batches import checked_count
+from warptf.tasks.prefetched import prefetched
 from warptf.tasks.task import Task
 
 
@@ -64,7 +65,7 @@ class Sine(DrawnTasks):
         def batch(index: tf.Tensor) -> Task:
             return self._batch("train", index, self.tasks_per_batch, self.queries)
 
-        return tf.data.Dataset.counter(start).map(batch).prefetch(1)
+        return prefetched(tf.data.Dataset.counter(start).map(batch, tf.data.AUTOTUNE))
 
     @property
     def _count(self) -> int:

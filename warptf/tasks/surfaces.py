@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from warptf.tasks.drawn_tasks import DrawnTasks
 from warptf.tasks.mini_batches import checked_count
+from warptf.tasks.prefetched import prefetched
 from warptf.tasks.task import Task
 
 START = 3.0
@@ -75,8 +76,10 @@ class Surfaces(DrawnTasks):
         """
         count = self.surfaces_per_batch
         first = checked_count("step", step, least=0) * count
-        surfaces = tf.data.Dataset.counter(first).map(lambda index: self._task("train", index))
-        return surfaces.batch(count, drop_remainder=True).map(_joined).prefetch(1)
+        surfaces = tf.data.Dataset.counter(first).map(
+            lambda index: self._task("train", index), tf.data.AUTOTUNE
+        )
+        return prefetched(surfaces.batch(count, drop_remainder=True).map(_joined))
 
     @property
     def _count(self) -> int:
@@ -87,7 +90,9 @@ class Surfaces(DrawnTasks):
             first = tf.cast(index, tf.int32) * self.starts
             return self._task(split, index)._replace(task_id=first + tf.range(self.starts))
 
-        return tf.data.Dataset.range(self.evaluation_surfaces).map(task).prefetch(1)
+        return prefetched(
+            tf.data.Dataset.range(self.evaluation_surfaces).map(task, tf.data.AUTOTUNE)
+        )
 
     def _task(self, split: str, index: tf.Tensor) -> Task:
         keys = tf.random.experimental.stateless_split(self._key(split, index), 2)
