@@ -102,12 +102,64 @@ class CrossReplicaSteps:
         tf.cond(strategy.experimental_local_results(finite)[0], run, lambda: tf.constant(False))
         strategy.run(scales.follow, args=(finite,))
 
+    def _move_repeatedly(
+        self,
+        count: int,
+        gradients: Callable[[tf.Tensor], tuple[Any, Any]],
+        move: Callable[[Any], None],
+    ) -> list[tf.Tensor]:
+        """Moves several times in one meta-step, in cross-replica context.
+
+        Args:
+            count: number of moves.
+            gradients: returns what the replicas' own mean gradients and losses are, for a move's
+                number.
+            move: moves along them, in replica context.
+
+        Returns:
+            The mean loss of each replica of this process: replicas speak to one another about
+            gradients only, at every move, and about losses once an epoch.
+        """
+        local = self.distribute_strategy.experimental_local_results
+
+        def one(number: tf.Tensor, sums: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+            values, losses = gradients(number)
+            self._move_if_finite(values, move)
+            return number + 1, [s + own for s, own in zip(sums, local(losses), strict=True)]
+
+        replicas = len(local(self.distribute_strategy.run(replica_id)))
+        _, sums = tf.while_loop(
+            lambda number, _: number < count,
+            one,
+            (tf.constant(0), [tf.zeros([], tf.float32)] * replicas),
+            maximum_iterations=count,
+        )
+        return [s / count for s in sums]
+
     def _report(self, logs: Any) -> dict[str, tf.Tensor]:
-        """Returns the logs of the first replica; all hold the same means."""
+        """Returns the logs of this process' first replica.
+
+        For those of an epoch Keras reads the metrics of all replicas, if the logs name them all.
+        """
         return {
             name: self.distribute_strategy.experimental_local_results(value)[0]
             for name, value in logs.items()
         }
+
+
+def replica_id() -> tf.Tensor:
+    """Returns the number of this replica among those of all processes, in replica context."""
+    return tf.distribute.get_replica_context().replica_id_in_sync_group
+
+
+def own(values: Sequence[Any]) -> Any:
+    """Returns this replica's part of one for each replica of the process, in replica context.
+
+    Args:
+        values: one for each replica.
+    """
+    # Processes have the same number of replicas, which are numbered in turns.
+    return values[tf.get_static_value(replica_id()) % len(values)]
 
 
 def _all_finite_everywhere(values: Any) -> tf.Tensor:

@@ -9,7 +9,7 @@ from warptf.adaptation import InnerState, InnerStep
 from warptf.initializations.initialization import Initialization
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, own, replica_id
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.online_meta_learner import DEFAULT_OBJECTIVE
 from warptf.meta_learners.replay_buffer import STORAGES, make_replay_buffer
@@ -126,28 +126,20 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs one meta-step, in cross-replica context."""
         strategy = self.distribute_strategy
-        local = strategy.experimental_local_results(data)[0]
-        count = task_count(as_task(local))
+        local = strategy.experimental_local_results(data)
+        count = task_count(as_task(local[0]))
         self._check_replay(count)
         total = count * self.inner_steps
-        self._buffers = [self._make_buffer(count) for _ in range(strategy.num_replicas_in_sync)]
+        self._buffers = [self._make_buffer(count) for _ in local]
         collected = strategy.run(self._collect, args=(data,))
         updates = total // self.replay_batch_size
-
-        def replay(update: tf.Tensor, losses: Any) -> tuple[tf.Tensor, tf.Tensor]:
-            gradients, loss = strategy.run(self._replay, args=(data, collected, update))
-            self._move_if_finite(gradients, self._move_by_replayed)
-            return update + 1, losses + strategy.reduce("MEAN", loss, axis=None)
-
-        updates_in_all = updates * self.replay_epochs
-        _, losses = tf.while_loop(
-            lambda update, _: update < updates_in_all,
-            replay,
-            (tf.constant(0), tf.zeros([], tf.float32)),
-            maximum_iterations=updates_in_all,
+        losses = self._move_repeatedly(
+            updates * self.replay_epochs,
+            lambda update: strategy.run(self._replay, args=(data, collected, update)),
+            self._move_by_replayed,
         )
         self._move_if_finite(collected["initialization"], self._update_initialization)
-        logs = strategy.run(self._finish, args=(collected, losses / updates_in_all))
+        logs = strategy.run(self._finish, args=(collected, losses))
         return self._report(logs)
 
     def _check_training_task(self, task: Task) -> None:
@@ -190,7 +182,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         return make_replay_buffer(storage, specs, count, self.inner_steps, replicas)
 
     def _buffer(self) -> Any:
-        return self._buffers[tf.get_static_value(_replica_id())]
+        return own(self._buffers)
 
     def _collect(self, data: Any) -> dict[str, Any]:
         r"""Adapts to each task with $\phi$ frozen and stores the steps."""
@@ -254,7 +246,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
 
     def _order(self, total: int, epoch: int) -> tf.Tensor:
         """Returns the random order of an epoch's replays."""
-        seed = task_seed(self.seed, REPLAY_ORDER, self.meta_step.value, _replica_id())
+        seed = task_seed(self.seed, REPLAY_ORDER, self.meta_step.value, replica_id())
         seed = tf.random.experimental.stateless_fold_in(seed, epoch)
         # XLA sorts, but does not shuffle.
         return tf.argsort(tf.random.stateless_uniform([total], seed), stable=True)
@@ -294,10 +286,10 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
             return tf.nest.map_structure(lambda t: tf.gather_nd(t, tf.stack([index, k])), part)
         return tf.nest.map_structure(lambda t: tf.gather(t, index), part)
 
-    def _finish(self, collected: dict[str, Any], loss: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _finish(self, collected: dict[str, Any], losses: Tensors) -> dict[str, tf.Tensor]:
         """Counts the meta-step and reports."""
         scores = {name: collected[name] for name in self._task_metrics.names}
-        return self._end_meta_step({"loss": loss, **scores})
+        return self._end_meta_step({"loss": own(losses), **scores})
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""
@@ -307,7 +299,3 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
             "replay_epochs": self.replay_epochs,
             "replay_storage": self.replay_storage,
         }
-
-
-def _replica_id() -> tf.Tensor:
-    return tf.distribute.get_replica_context().replica_id_in_sync_group

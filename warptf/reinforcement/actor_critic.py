@@ -89,7 +89,9 @@ class ActorCritic(Experience):
             count: number of batches; without end if `None`.
             start: number of the first batch.
         """
-        numbers = tf.data.Dataset.range(start, 2**62 if count is None else start + count)
+        numbers = tf.data.Dataset.counter(start)
+        if count is not None:
+            numbers = numbers.take(count)
         batches = numbers.map(lambda n: n * self.episodes + tf.range(self.episodes, dtype=tf.int64))
         return prefetched(batches)
 

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from warptf.tasks.continual_tasks import ContinualTasks, SubTask
+from warptf.tasks.prefetched import prefetched
 from warptf.tasks.task import Task
 
 LIMIT = 5.0
@@ -55,7 +56,7 @@ class ContinualSine(ContinualTasks):
             curve = self.curve(self._task_seed(key), x)
             return Task(self._support("test", key), (x, curve), task_id=tf.cast(index, tf.int32))
 
-        return tf.data.Dataset.range(count).map(task).batch(count)
+        return prefetched(tf.data.Dataset.range(count).map(task).batch(count))
 
     def curve(self, task: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """The target function of a task.

@@ -74,7 +74,7 @@ class Sine(DrawnTasks):
     def _evaluation(self, split: str) -> tf.data.Dataset:
         number = np.arange(self.evaluation_tasks, dtype="int32")
         task = self._batch(split, tf.constant(0), self.evaluation_tasks, self.evaluation_queries)
-        return tf.data.Dataset.from_tensors(task._replace(task_id=tf.constant(number)))
+        return prefetched(tf.data.Dataset.from_tensors(task._replace(task_id=tf.constant(number))))
 
     def _batch(self, split: str, index: tf.Tensor, tasks: int, queries: int) -> Task:
         keys = tf.random.experimental.stateless_split(self._key(split, index), 3)
