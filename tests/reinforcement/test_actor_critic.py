@@ -44,6 +44,14 @@ def test_an_agent_learns_to_walk_right(jit_compile: bool) -> None:
     assert set(after) == {"loss", "reward", "policy_loss", "value_loss", "concentration"}
 
 
+def test_batches_are_without_end_unless_counted() -> None:
+    """Workers ask one another before each update whether data of a known number have ended."""
+    experience = ActorCritic(Chain(6), episodes=3)
+    assert experience.batches(start=2).cardinality() == tf.data.INFINITE_CARDINALITY
+    counted = experience.batches(2, start=1)
+    assert [list(batch) for batch in counted.as_numpy_iterator()] == [[3, 4, 5], [6, 7, 8]]
+
+
 def test_the_end_of_fit_does_not_wait_for_a_search_for_threads() -> None:
     assert ActorCritic(Chain(6), episodes=8).batches().options().autotune.enabled is False
 
