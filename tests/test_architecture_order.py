@@ -16,6 +16,7 @@ LEVELS = {
     "architecture": 2,
     "models": 2,
     "losses": 2,
+    "loss_scaling": 2,
     "metrics": 2,
     "inner_optimizers": 2,
     "tasks": 2,
