@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from warptf.partition import iterate_layers
+
 _scale: contextvars.ContextVar[Any] = contextvars.ContextVar("loss_scale", default=None)
 
 
@@ -30,7 +32,7 @@ def needs_loss_scaling(model: keras.Model) -> bool:
     """
     return any(
         layer.compute_dtype == "float16" != layer.variable_dtype
-        for layer in model._flatten_layers()
+        for layer in (model, *(layer for _, layer in iterate_layers(model)))
     )
 
 
