@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, own
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
 from warptf.partition import variables_of_layer
@@ -129,18 +129,16 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
         strategy = self.distribute_strategy
         counts = strategy.reduce("SUM", strategy.run(self._count_heads, args=(data,)), axis=None)
 
-        def joint(k: tf.Tensor, losses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            gradients, loss = strategy.run(self._joint_step, args=(data, k, counts))
-            self._move_if_finite(gradients, self._move_jointly)
-            return k + 1, losses + strategy.reduce("MEAN", loss, axis=None)
-
-        _, losses = tf.while_loop(
-            lambda k, _: k < self.inner_steps,
-            joint,
-            (tf.constant(0), tf.zeros([], tf.float32)),
-            maximum_iterations=self.inner_steps,
+        losses = self._move_repeatedly(
+            self.inner_steps,
+            lambda k: strategy.run(self._joint_step, args=(data, k, counts)),
+            self._move_jointly,
         )
-        return self._report(strategy.run(self._finish, args=(losses / self.inner_steps,)))
+        # Of an epoch, Keras reports what the first replica does where training has fewer figures
+        # than the evaluation: here the loss alone. Loops leave values on no replica's device.
+        of_replicas = strategy.run(lambda: tf.identity(own(losses)))
+        mean = strategy.reduce("MEAN", of_replicas, axis=None)
+        return self._report(strategy.run(self._finish, args=(mean,)))
 
     def _count_heads(self, data: Any) -> tf.Tensor:
         """Returns how many tasks of a replica's part of the meta-batch have each head."""
@@ -169,8 +167,8 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
         weights = replicas / tf.maximum(tf.gather(counts, task.task_id), 1.0)
         share = replicas / tf.reduce_sum(counts)
         phi, theta = [], []
-        for gradient, own in zip(stacked, self._is_head, strict=True):
-            if own:
+        for gradient, is_head in zip(stacked, self._is_head, strict=True):
+            if is_head:
                 weight = tf.reshape(weights, [-1] + [1] * (len(gradient.shape) - 1))
                 weighted = gradient * tf.cast(weight, gradient.dtype)
                 indices = task.task_id[:, tf.newaxis]
@@ -189,8 +187,8 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
         hyper = self.inner_optimizer.hyper_values()
 
         def gradients(one: Task, index: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
-            own = iter(tf.gather(h, index) for h in heads)
-            theta = [next(own) if h else b for h, b in zip(self._is_head, body, strict=True)]
+            of_task = iter(tf.gather(h, index) for h in heads)
+            theta = [next(of_task) if h else b for h, b in zip(self._is_head, body, strict=True)]
             seed = tf.random.experimental.stateless_fold_in(self._task_seed(task, index), k)
             start = self._problem.start([*theta, *context], seed)
             step = self._problem.step(start, [], hyper, self._batch(one.support, k))
