@@ -17,6 +17,7 @@ from . import compare as comparison
 from . import litert_export
 from .experiment import Experiment
 from .experiments import DEFAULT_EXPERIMENT, EXPERIMENTS
+from .output_paths import check_image, check_output
 from .run_directory import RunDirectory
 from .run_options import flag
 from .threads import use_threads
@@ -130,6 +131,7 @@ def export(
     """
     if out.exists():
         raise ValueError(f"OUT {out}: exists already; choose one that does not")
+    check_output("OUT", out)
     run, experiment, config = _finished(run_dir)
     if format == "savedmodel":
         quantized = None if quantization == "float32" else quantization
@@ -158,7 +160,14 @@ def compare(
         curves: Also draw the rewards or losses along meta-training into this image file.
         debug: Show the traceback of an error instead of one line.
     """
+    outputs = {"--csv": csv, "--plot": plot, "--curves": curves}
+    asked = {name: path for name, path in outputs.items() if path is not None}
+    for name, path in asked.items():
+        check = check_output if name == "--csv" else check_image
+        check(name, path)
     rows = comparison.compare(run_dirs)
+    for path in asked.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
     if csv is not None:
         comparison.write_csv(rows, csv)
     if plot is not None:

@@ -1,6 +1,7 @@
 """Commands that fail: one clear line, a non-zero exit code, nothing half-written."""
 
 import json
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -120,6 +121,36 @@ def test_export_into_something_that_exists(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert "exists already" in fails(capsys, ["export", str(tmp_path / "run"), str(tmp_path)])
+
+
+@pytest.mark.parametrize("command", ["export", "--csv", "--plot", "--curves"])
+@pytest.mark.parametrize("output", ["file/out.png", "new/out.png", "folder"])
+def test_outputs_that_cannot_be_written(
+    command: str,
+    output: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    if output.startswith("new"):
+        # Modes of folders do not hold a superuser back.
+        monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    # The output is checked first, before the run, which is not there.
+    run, out = str(tmp_path / "run"), str(tmp_path / output)
+    words = ["export", run, out] if command == "export" else ["compare", run, command, out]
+    line = fails(capsys, words)
+    assert f" {'OUT' if command == 'export' else command} {out}: " in line
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
+
+
+@pytest.mark.parametrize("flag", ["--plot", "--curves"])
+def test_images_of_no_known_format(
+    flag, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    line = fails(capsys, ["compare", str(tmp_path), flag, str(tmp_path / "runs.txt")])
+    assert f"{flag} " in line and "'.txt' is not a suffix of images" in line
 
 
 def test_archives_that_are_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_curves_of_rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_command_draws_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run, image = maze_run(tmp_path / "a", [1.0, 2.0]), tmp_path / "curves.png"
+    run, image = maze_run(tmp_path / "a", [1.0, 2.0]), tmp_path / "new" / "curves.png"
     assert main(["compare", str(run), "--curves", str(image)]) == 0
     assert image.read_bytes().startswith(b"\x89PNG")
     assert "| warp-rnn | 1 | 2.000 ± 0.000 |" in capsys.readouterr().out
