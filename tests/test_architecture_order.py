@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 # A part may import itself and the parts of a lower level.
 LEVELS = {
     "plotting": 0,
+    "resources": 0,
     "surface_plots": 0,
     "layers": 0,
     "partition": 1,
@@ -20,7 +21,9 @@ LEVELS = {
     "metrics": 2,
     "inner_optimizers": 2,
     "tasks": 2,
+    "adapted_model": 2,
     "adaptation": 3,
+    "copying": 3,
     "diagnostics": 2,
     "experience": 2,
     "objectives": 4,

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from warptf.adaptation import Adaptation, InnerState
 from warptf.partition import FunctionalLearner, input_spec
+from warptf.resources import resources
 
 
 class ServedLearner(tf.Module):
@@ -33,6 +34,7 @@ class ServedLearner(tf.Module):
         self._start_theta = constants(learner.initial_theta(), "start")
         self._phi = constants(learner.warp_values(), "phi")
         self._hyper = constants(problem.optimizer.hyper_values(), "hyper")
+        self._resources = resources(learner.model)
         state = learner.initial_state(seed)
         self._start_state = constants(state, "start_state")
         self._theta = [tf.Variable(v, name=f"theta_{i}") for i, v in enumerate(self._start_theta)]
@@ -138,6 +140,8 @@ def export_predictor(learner: FunctionalLearner, path: Any, **kwargs: Any) -> No
             ("state", learner.initial_state(tf.constant([0, 0]))),
         )
     ]
+
+    module.resources = resources(learner.model)
 
     def predict(x: Any) -> dict[str, Any]:
         theta, phi, state = tf.nest.map_structure(tf.convert_to_tensor, list(module.values))

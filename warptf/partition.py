@@ -97,6 +97,15 @@ def partition(model: keras.Model) -> Partition:
     )
 
 
+def all_variables(model: keras.Model) -> list[keras.Variable]:
+    """Returns the variables of a model, those that are trained first, in a reproducible order.
+
+    Args:
+        model: a built Keras model.
+    """
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
 def iterate_layers(model: keras.layers.Layer, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yields `(path, layer)` of all layers nested in `model`, outer before inner.
 

@@ -15,6 +15,7 @@ from warptf.litert.folding import fold_pooled_norms
 from warptf.partition import FunctionalLearner, input_spec
 from warptf.reinforcement.recurrent_agent import RecurrentAgent
 from warptf.reinforcement.served_agent import export_agent
+from warptf.resources import resources
 
 Quantization = Literal["float32", "int8"]
 Examples = list[dict[str, np.ndarray]]
@@ -129,7 +130,9 @@ def _save(model: keras.Model, folder: Path) -> str:
     spec = input_spec(learner.model)
     named = tf.TensorSpec(spec.shape, spec.dtype, name="x")
     function = tf.function(predict, input_signature=[named], autograph=False)
-    save_whole(tf.Module(), folder, {"predict": function.get_concrete_function()})
+    module = tf.Module()
+    module.resources = resources(learner.model)
+    save_whole(module, folder, {"predict": function.get_concrete_function()})
     return "predict"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from warptf.copying import copy_layer
 from warptf.layers.max_pooling2d import MaxPooling2D
 
 
@@ -20,7 +21,8 @@ def fold_pooled_norms(model: keras.Model) -> keras.Model:
         model: a model; one that is no graph of layers is returned as it is.
 
     Returns:
-        A copy that shares no variable with the model, or the model.
+        A copy that shares no variable with the model, but layers that cannot be copied; or the
+        model.
     """
     if not getattr(model, "inputs", None):
         return model
@@ -30,12 +32,7 @@ def fold_pooled_norms(model: keras.Model) -> keras.Model:
     elif type(model) is not type(graph):
         # A class of its own may compute something else than the graph that it was made from.
         return model
-    copy = keras.models.clone_model(model, clone_function=_clone, call_function=_Folding(model))
-    own = {layer.name for layer in model.layers}
-    for layer in copy.layers:
-        if layer.name in own:
-            layer.set_weights(model.get_layer(layer.name).get_weights())
-    return copy
+    return keras.models.clone_model(model, clone_function=_clone, call_function=_Folding(model))
 
 
 class _Folding:
@@ -86,5 +83,10 @@ def _is_norm(layer: keras.layers.Layer) -> bool:
 
 def _clone(layer: keras.layers.Layer) -> keras.layers.Layer:
     # The pooling of this package differs in its derivatives only, which nothing here takes.
-    kind = keras.layers.MaxPooling2D if isinstance(layer, MaxPooling2D) else type(layer)
-    return kind.from_config(layer.get_config())
+    if isinstance(layer, MaxPooling2D):
+        return keras.layers.MaxPooling2D.from_config(layer.get_config())
+    try:
+        return copy_layer(layer)
+    except Exception:
+        # A class of the user's that cannot be made anew serves as it is.
+        return layer

@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from warptf.adaptation import Adaptation, InnerState
+from warptf.copying import copy_model
 from warptf.export import export_learner
 from warptf.loss_scaling import losses_scaled_by
 from warptf.meta_learners.argument_checks import positive_integer
-from warptf.meta_learners.copying import copy_model
 from warptf.meta_learners.seeds import SERVING, task_seed
 from warptf.meta_learners.task_checks import check_support, check_values
-from warptf.partition import FunctionalLearner
+from warptf.partition import all_variables
 
 
 class Serving:
@@ -53,7 +53,7 @@ class Serving:
         if self._adapt_function is None:
             self._adapt_function = tf.function(self._adapt, reduce_retracing=True, autograph=False)
         final = self._adapt_function((x, y), tf.constant(steps), size, tf.constant(int(seed)))
-        return self._copy_with(final)
+        return self._copy_with(final, tf.nest.map_structure(lambda t: t[:2], x))
 
     def _adapt(
         self: Any, support: Any, steps: tf.Tensor, batch_size: int | None, seed: tf.Tensor
@@ -78,13 +78,16 @@ class Serving:
         with self._losses_scaled(scoring=True):
             return self._problem.run(start, steps, body)[0]
 
-    def _copy_with(self: Any, final: InnerState) -> keras.Model:
-        copy = copy_model(self.model)
-        learner = FunctionalLearner(copy)
-        for variable, value in zip(learner.theta_variables, final.theta, strict=True):
-            variable.assign(value)
-        for variable, value in zip(learner.partition.state_variables, final.state, strict=True):
-            variable.assign(value)
+    def _copy_with(self: Any, final: InnerState, examples: Any) -> keras.Model:
+        """Returns a copy of the model with what was adapted."""
+        learner = self._learner
+        variables = (*learner.theta_variables, *learner.partition.state_variables)
+        adapted = zip(variables, (*final.theta, *final.state), strict=True)
+        values = {id(variable): value for variable, value in adapted}
+        copy = copy_model(self.model, examples)
+        for own, original in zip(all_variables(copy), all_variables(self.model), strict=True):
+            if id(original) in values:
+                own.assign(values[id(original)])
         return copy
 
     def export(

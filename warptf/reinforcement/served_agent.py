@@ -7,6 +7,7 @@ import tensorflow as tf
 from warptf.export import constants, save_whole
 from warptf.partition import FunctionalLearner
 from warptf.reinforcement.rollout import advance
+from warptf.resources import resources
 
 
 class ServedAgent(tf.Module):
@@ -22,6 +23,7 @@ class ServedAgent(tf.Module):
         self._theta = constants(learner.initial_theta(), "theta")
         self._phi = constants(learner.warp_values(), "phi")
         self._state = constants(learner.initial_state(tf.constant([0, 0])), "state")
+        self._resources = resources(agent)
         states = agent.initial_states(1)
         specs = [
             tf.TensorSpec((None, *state.shape[1:]), state.dtype, name=f"state_{index}")
