@@ -17,6 +17,7 @@ from . import compare as comparison
 from . import litert_export
 from .experiment import Experiment
 from .experiments import DEFAULT_EXPERIMENT, EXPERIMENTS
+from .flag_names import naming_flags
 from .output_paths import check_image, check_output
 from .run_directory import RunDirectory
 from .run_options import flag
@@ -192,7 +193,8 @@ def prepare_data(
             WARPTF_DATA_DIR names, else that of TensorFlow Datasets.
         debug: Show the traceback of an error instead of one line.
     """
-    prepared = prepare_omniglot(archives, data_dir, lambda line: print(line, file=sys.stderr))
+    with naming_flags({"archives": archives, "data_dir": data_dir}, "archives"):
+        prepared = prepare_omniglot(archives, data_dir, lambda line: print(line, file=sys.stderr))
     print(prepared)
 
 
@@ -259,7 +261,8 @@ def _export_litert(
     else:
         examples = litert_export.read_support(support)
     batch_size = getattr(config, "batch_size", None)
-    litert_export.export_adapted(learner, out, quantization, examples, steps, batch_size)
+    with naming_flags({"support": support}, None if support is None else "support"):
+        litert_export.export_adapted(learner, out, quantization, examples, steps, batch_size)
 
 
 def _refuse(flags: dict[str, Any], why: str) -> None:

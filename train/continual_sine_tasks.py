@@ -9,6 +9,7 @@ from warptf.tasks import ContinualClasses, ContinualSine, ContinualTasks, alphab
 
 from .character_data import character_images
 from .continual_sine_config import ContinualSineConfig
+from .flag_names import names_flags
 
 META_LOSSES: dict[str, Any] = {"warp-ordinary": "current", "maml": "all"}
 """What the meta loss of a step looks at, where it is not all that was seen."""
@@ -40,6 +41,13 @@ class Sequences:
         return self.in_order.describe()
 
 
+@names_flags(
+    split="data",
+    held_out="the images held out",
+    steps="sub_task_steps",
+    tasks_per_batch="tasks",
+    evaluation_tasks="test_tasks",
+)
 def build_tasks(config: ContinualSineConfig) -> Sequences:
     """Returns the sequences of a configuration.
 

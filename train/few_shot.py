@@ -10,6 +10,7 @@ from .experiment import Experiment
 from .few_shot_config import CHARACTERS, FewShotConfig
 from .few_shot_data import read_data
 from .few_shot_learner import build_learner
+from .flag_names import names_flags
 from .result import classification_figures
 from .run_directory import RunDirectory
 from .training_plot import write_training_plot, write_validation_plot
@@ -26,6 +27,13 @@ class FewShotExperiment(Experiment):
     preset_fields = ("preset", "data", "meta_learner", "learner", "outer_optimizer")
     reports_best = True
 
+    @names_flags(
+        split="data",
+        bank="the images",
+        tasks_per_batch="tasks",
+        steps="inner_steps",
+        evaluation_tasks="test_tasks",
+    )
     def build_tasks(self, config: FewShotConfig) -> FewShot:
         """Returns the tasks, their images decoded."""
         bank, split = read_data(config)

@@ -8,8 +8,10 @@ from warptf.tasks import ClassSplit, ImageBank
 
 from .character_data import character_images
 from .few_shot_config import CHARACTERS, FewShotConfig
+from .flag_names import names_flags, naming_flags
 
 
+@names_flags()
 def read_data(config: FewShotConfig) -> tuple[ImageBank, ClassSplit]:
     """Returns the images and which of their classes are in which split.
 
@@ -25,30 +27,53 @@ def read_data(config: FewShotConfig) -> tuple[ImageBank, ClassSplit]:
     lists: Any = config.splits
     size: Any = config.image_size
     form: dict[str, Any] = dict(image_size=size, resize=config.resize, progress=_report)
+    lists_are = _in_lists(config)
     if config.data == "csv":
-        return tasks.csv_images_bank(images, lists, **form)
+        with naming_flags(config, "images", images_dir="images", **lists_are):
+            return tasks.csv_images_bank(images, lists, **form)
     if config.data == "tiered":
-        return tasks.tiered_imagenet_bank(images, lists, size, progress=_report)
+        with naming_flags(config, "images", ilsvrc_train_dir="images", **lists_are):
+            return tasks.tiered_imagenet_bank(images, lists, size, progress=_report)
     if config.data in ("cifar-fs", "fc100"):
         read = tasks.cifar_fs if config.data == "cifar-fs" else tasks.fc100
-        return read(config.data_dir, lists, progress=_report)
-    if config.data == "folder":
-        bank = tasks.image_folder_bank(images, **form)
-    elif config.data == "tfds":
-        name = str(config.tfds_name)
-        bank = tasks.tfds_bank(name, config.data_dir, image_size=size, progress=_report)
-    else:
-        bank = character_images(config.data, config.data_dir)
+        with naming_flags(config, "data", **lists_are):
+            return read(config.data_dir, lists, progress=_report)
+    bank = _bank(config, form)
     return bank, _split(config, bank)
+
+
+def _bank(config: FewShotConfig, form: dict[str, Any]) -> ImageBank:
+    if config.data == "folder":
+        images: Any = config.images
+        with naming_flags(config, "images", directory="images"):
+            return tasks.image_folder_bank(images, **form)
+    if config.data == "tfds":
+        name, size = str(config.tfds_name), config.image_size
+        with naming_flags(config, "tfds_name", name="tfds_name"):
+            return tasks.tfds_bank(name, config.data_dir, image_size=size, progress=_report)
+    with naming_flags(config, "data"):
+        return character_images(config.data, config.data_dir)
 
 
 def _split(config: FewShotConfig, bank: ImageBank) -> ClassSplit:
     if config.splits is not None:
         read = ClassSplit.from_json if config.splits.is_file() else ClassSplit.from_directory
-        return read(config.splits).expanded(bank)
-    if config.data in CHARACTERS:
-        return tasks.alphabet_split(bank, seed=config.seed)
-    return ClassSplit.random(bank.names, config.fractions, config.seed)
+        with naming_flags(config, "splits", **_in_lists(config)):
+            return read(config.splits).expanded(bank)
+    with naming_flags(config, "data", names="the classes"):
+        if config.data in CHARACTERS:
+            return tasks.alphabet_split(bank, seed=config.seed)
+        return ClassSplit.random(bank.names, config.fractions, config.seed)
+
+
+def _in_lists(config: FewShotConfig) -> dict[str, str]:
+    """Returns what the arguments are that readers of lists speak of."""
+    parts = ("train", "validation", "test")
+    return {
+        **dict.fromkeys(("path", "directory", "csv_files", "lists_dir"), "splits"),
+        "bank": "the data",
+        **{part: f"--splits {config.splits}, {part}" for part in parts},
+    }
 
 
 def _report(line: str) -> None:

@@ -11,6 +11,7 @@ from warptf.partition import iterate_layers
 
 from . import methods
 from .few_shot_config import FewShotConfig
+from .flag_names import naming_flags
 
 
 def build_learner(config: FewShotConfig, image_shape: tuple[int, int, int]) -> Any:
@@ -25,7 +26,11 @@ def build_learner(config: FewShotConfig, image_shape: tuple[int, int, int]) -> A
     >>> sum(v.shape[0] for v in learner.partition.context_variables)
     100
     """
-    model = _model(config, image_shape)
+    # Characters have one size, for which not every network is made.
+    fixed = config.image_size is None
+    size = f"--learner {config.learner}: the images" if fixed else "image_size"
+    with naming_flags(config, input_shape=size):
+        model = _model(config, image_shape)
     _set_momentum(model, FEW_SHOT_MOMENTUM if config.batch_size is None else MULTI_SHOT_MOMENTUM)
     learner = methods.meta_learner(config, model, batch_norm=config.batch_norm)
     learner.compile(

@@ -8,6 +8,7 @@ from warptf import plotting
 from warptf.tasks import MultiShot, glyph_bank, omniglot_bank
 
 from .experiment import Experiment
+from .flag_names import names_flags
 from .multi_shot_config import MultiShotConfig
 from .multi_shot_learner import build_learner
 from .result import area_under_curve, classification_figures
@@ -28,6 +29,13 @@ class MultiShotExperiment(Experiment):
     preset_fields = ("preset", "data", "meta_learner", "algorithm")
     objectives = ("accuracy", "auc", "loss")
 
+    @names_flags(
+        "data",
+        bank="the data set",
+        test_alphabets="the test alphabets",
+        tasks_per_batch="tasks",
+        steps="inner_steps",
+    )
     def build_tasks(self, config: MultiShotConfig) -> MultiShot:
         """Returns the alphabets as tasks."""
         bank = glyph_bank if config.data == "glyphs" else omniglot_bank

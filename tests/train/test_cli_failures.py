@@ -58,14 +58,14 @@ def test_incompatible_flags(capsys: pytest.CaptureFixture[str]) -> None:
 def test_too_few_alphabets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     line = fails(capsys, [*SMOKE, "--train-alphabets", "900", "--run-dir", str(run)])
-    assert "train_alphabets" in line and "900" in line
+    assert "--train-alphabets 900 and the test alphabets (10) need" in line
     assert not run.exists()
 
 
 def test_too_few_characters(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     line = fails(capsys, [*SMOKE, "--ways", "900", "--run-dir", str(run)])
-    assert "ways" in line and "900" in line
+    assert "alphabets of at least --ways 900 characters" in line
     assert not run.exists()
 
 

@@ -112,7 +112,7 @@ def test_mixed_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_too_few_classes_for_the_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = write_images(tmp_path / "images", GOOD)
-    assert "fewer than `ways` (2)" in fails(capsys, images)
+    assert "fewer than --ways 2; lower --ways" in fails(capsys, images)
 
 
 def test_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

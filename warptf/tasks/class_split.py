@@ -179,7 +179,7 @@ class ClassSplit:
             for names in self.parts.values()
         ]
         split = ClassSplit(*parts)
-        split.check(bank)
+        split._check(bank, "or for groups of them")
         return split
 
     def check(self, bank: ImageBank) -> None:
@@ -191,13 +191,15 @@ class ClassSplit:
         Raises:
             ValueError: If it lacks a class.
         """
+        self._check(bank, "or `expanded` where names stand for groups of classes")
+
+    def _check(self, bank: ImageBank, alternative: str) -> None:
         for part, names in self.parts.items():
             unknown = sorted(set(names) - set(bank.names))
             if unknown:
                 raise ValueError(
                     f"`{part}`: {some_of(unknown)} not among the {len(bank.names)} classes of "
-                    f"`bank` ({some_of(bank.names)}); use a split made for these, or `expanded` "
-                    "where names stand for groups of classes."
+                    f"`bank` ({some_of(bank.names)}); use a split made for these, {alternative}."
                 )
 
 

@@ -323,7 +323,7 @@ class FewShot:
                 raise ValueError(
                     f"`split`: classes of {name} with fewer images than the {shots + queries} that "
                     f"a task takes ({shots} shots and {queries} queries): {some_of(small)}; lower "
-                    f"`{prefix}shots` or `{prefix}queries`, or leave these classes out of `split`."
+                    f"`{prefix}shots` or `{prefix}queries`, or leave these classes out."
                 )
 
 

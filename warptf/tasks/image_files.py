@@ -266,6 +266,6 @@ def _raise_for(root: str, corrupt: list[str], misfits: list[str], form: ImageFor
         assert form.size is not None
         raise ValueError(
             f"{len(misfits)} of the images in {root!r} are not {form.size[0]}x{form.size[1]}: "
-            f"{some_of(misfits)}; give `image_size`, with `resize` True, to bring all images to "
-            "one size."
+            f"{some_of(misfits)}; give `image_size` without `resize=False`, to bring all images "
+            "to one size."
         )

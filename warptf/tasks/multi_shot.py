@@ -289,7 +289,7 @@ def _cut_alphabets(bank: CharacterBank, counts: dict[str, int], seed: int) -> di
         raise ValueError(
             f"`train_alphabets` ({train}) and `test_alphabets` ({test}) need {train + test} "
             f"alphabets of at least `ways` ({ways}) characters, but `bank` has {len(eligible)} of "
-            f"its {len(bank.names)}; lower one of the three."
+            f"its {len(bank.names)}; lower one of these."
         )
     random = np.random.RandomState(legacy_seed(seed, 0))
     order = random.permutation(eligible).tolist()

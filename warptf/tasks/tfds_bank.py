@@ -146,8 +146,8 @@ def _builder(name: str, directory: str) -> Any:
         return tfds.builder(name, data_dir=directory)
     except tfds.core.DatasetNotFoundError:
         raise ValueError(
-            f"`name`: TensorFlow Datasets knows no {name!r}; see `tfds.list_builders()`, or import "
-            "the module that defines it."
+            f"`name`: TensorFlow Datasets knows no {name!r}; choose one of "
+            "https://www.tensorflow.org/datasets/catalog, or import the module that defines it."
         ) from None
 
 
