@@ -40,7 +40,7 @@ def pixels(path, mode="RGB"):
 
 
 def refuse_to_decode(monkeypatch):
-    monkeypatch.setattr(image_files, "decode", lambda *arguments: pytest.fail("decoded"))
+    monkeypatch.setattr(image_files, "decoded", lambda *arguments: pytest.fail("decoded"))
 
 
 def test_photographs_are_read_as_they_are(photos, cache):
@@ -96,11 +96,97 @@ def test_every_format_is_read(tmp_path, cache):
     (tmp_path / "photos" / "a" / ".hidden.png").write_text("no image")
     (tmp_path / "photos" / ".git").mkdir()
     for channels, mode in ((3, "RGB"), (1, "L")):
-        bank = image_folder_bank(tmp_path / "photos", None, channels, cache)
+        with pytest.warns(UserWarning, match=r"passed over 1 file in .*'a.notes.txt \(no image"):
+            bank = image_folder_bank(tmp_path / "photos", None, channels, cache)
         assert (bank.image_shape, bank.class_sizes) == ((16, 12, channels), {"a": 3, "b": 4})
         for image, name in zip(bank.images, sorted(saved), strict=True):
             expected = pixels(tmp_path / "photos" / name, mode).reshape(16, 12, channels)
             assert np.abs(image.astype(int) - expected).mean() < 4, (name, channels)
+
+
+def test_names_say_nothing_of_what_files_hold(tmp_path, cache):
+    """Content decides, whatever a name ends in: one image of each container, and what is none."""
+    colours = np.random.RandomState(0).randint(0, 256, [8, 8, 3]).astype("uint8")
+    saved = {
+        "a.webp": ("WEBP", {"lossless": True}),
+        "b.jfif": ("JPEG", {"quality": 100, "subsampling": 0}),
+        "c.tif": ("TIFF", {}),
+        "d.TIFF": ("TIFF", {"compression": "tiff_lzw"}),
+        "e.avif": ("AVIF", {"quality": 100, "subsampling": "4:4:4"}),
+        "f": ("PNG", {}),
+        "g.png": ("BMP", {}),
+        "h.JPG": ("PNG", {}),
+        "i.dat": ("GIF", {}),
+        "j.jp2": ("JPEG2000", {}),
+    }
+    for name in ("one", "two"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for file, (container, options) in saved.items():
+            Image.fromarray(colours).save(tmp_path / "photos" / name / file, container, **options)
+    folder = tmp_path / "photos" / "two"
+    (folder / "deeper").mkdir()
+    (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    (folder / "P3 list.txt").write_text("P3 of the pictures are mine")
+    os.mkfifo(folder / "pipe.png")
+    (folder / "gone").symlink_to("nowhere")
+    (folder / ".DS_Store").write_bytes(b"")
+    (folder / "Thumbs.db").write_bytes(b"")
+    (tmp_path / "photos" / "__MACOSX").mkdir()
+    (tmp_path / "photos" / "stray.png").write_bytes((folder / "f").read_bytes())
+    lines = []
+    bank = image_folder_bank(tmp_path / "photos", None, cache_dir=cache, progress=lines.append)
+    assert bank.class_sizes == {"one": 10, "two": 10}
+    assert np.abs(bank.images.astype(float) - colours).mean(axis=(1, 2, 3)).max() < 40  # GIF
+    line = lines[0]
+    assert line.startswith("passed over 6 files in ") and line.endswith("; and 3 hidden files")
+    for told in (
+        "'stray.png (in no folder of a class)'",
+        "'two/deeper (a folder)'",
+        "'two/phone.heic (HEIC: save it as JPEG",
+        "'two/P3 list.txt (no image)'",
+        "'two/pipe.png (no regular file)'",
+        "'two/gone (a link to nowhere)'",
+    ):
+        assert told in line
+    with pytest.warns(UserWarning, match="passed over 6 files"):  # Also of what was kept.
+        image_folder_bank(tmp_path / "photos", None, cache_dir=cache)
+
+
+def test_hidden_files_alone_are_counted_where_somebody_listens(folder, cache):
+    (folder / "cat" / ".DS_Store").write_bytes(b"")
+    image_folder_bank(folder, None, cache_dir=cache)
+    lines = []
+    image_folder_bank(folder, None, cache_dir=cache, progress=lines.append)
+    assert lines == [f"passed over 1 hidden file in {str(folder)!r}"]
+
+
+def test_images_with_too_many_pixels_are_named(folder, cache):
+    Image.new("RGB", (10, 20)).save(folder / "dog" / "tall.png")
+    with pytest.raises(ValueError, match=r"1 of the.*'dog/tall.png': 10x20 pixels.*`max_pixels`"):
+        image_folder_bank(folder, 6, cache_dir=cache, max_pixels=199)
+    assert image_folder_bank(folder, 6, cache_dir=cache, max_pixels=200).class_sizes["dog"] == 4
+    with pytest.raises(TypeError, match="`max_pixels`.*None"):
+        image_folder_bank(folder, 6, cache_dir=cache, max_pixels=None)
+
+
+def test_photographs_of_a_turned_camera_are_upright(folder, cache):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("cat", "dog"):
+        shutil.rmtree(folder / name)
+        (folder / name).mkdir()
+        Image.new("RGB", (8, 10)).save(folder / name / "upright.jpg")
+        Image.new("RGB", (10, 8)).save(folder / name / "turned.jpg", exif=exif)
+    bank = image_folder_bank(folder, None, cache_dir=cache, resize=False)
+    assert bank.images.shape == (4, 10, 8, 3)
+
+
+def test_what_an_earlier_version_kept_is_not_used(folder, cache, monkeypatch):
+    monkeypatch.setattr(image_cache, "_VERSION", 1)
+    image_folder_bank(folder, 6, cache_dir=cache)
+    monkeypatch.undo()
+    image_folder_bank(folder, 6, cache_dir=cache)
+    assert len(os.listdir(cache)) == 2
 
 
 def test_files_of_one_size_keep_it_and_others_are_named(folder, cache):
@@ -127,12 +213,12 @@ def test_corrupt_files_are_named_and_nothing_is_kept(photos, cache):
     message = str(caught.value)
     for file in (files[0], files[5], files[9], files[12]):
         assert repr(f"{file.parent.name}/{file.name}") in message
-    assert message.startswith("4 of the images") and "replace or remove" in message
+    assert message.startswith("4 of the images") and "Replace or remove" in message
     assert os.listdir(cache) == []
     files[12].unlink()
     for file in files:
         file.write_bytes(b"")
-    with pytest.raises(ValueError, match="16 of the images.*and 11 more"):
+    with pytest.raises(ValueError, match="16 of the images.*and 11 more: no image of a"):
         image_folder_bank(photos, None, cache_dir=cache)
 
 
@@ -144,7 +230,7 @@ def test_folders_that_hold_no_classes_are_refused_before_an_image_is_read(
         image_folder_bank(folder / "none", cache_dir=cache)
     (folder / "cow").mkdir()
     (folder / "cow" / "readme.txt").touch()
-    with pytest.raises(ValueError, match="without an image.*'cow'"):
+    with pytest.raises(ValueError, match=r"without an image.*'cow \(readme.txt \(no image"):
         image_folder_bank(folder, cache_dir=cache)
     for name in ("cow", "dog"):
         shutil.rmtree(folder / name)
@@ -205,7 +291,7 @@ def test_what_was_kept_and_is_damaged_is_made_anew(folder, cache, file):
 
 
 def test_an_interruption_leaves_nothing_behind(folder, cache, monkeypatch):
-    decode, calls = image_files.decode, []
+    decode, calls = image_files.decoded, []
 
     def interrupted(*arguments):
         calls.append(arguments)
@@ -213,7 +299,7 @@ def test_an_interruption_leaves_nothing_behind(folder, cache, monkeypatch):
             raise KeyboardInterrupt
         return decode(*arguments)
 
-    monkeypatch.setattr(image_files, "decode", interrupted)
+    monkeypatch.setattr(image_files, "decoded", interrupted)
     with pytest.raises(KeyboardInterrupt):
         image_folder_bank(folder, 6, cache_dir=cache)
     assert os.listdir(cache) == []

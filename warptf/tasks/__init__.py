@@ -11,6 +11,7 @@ from warptf.tasks.few_shot import FewShot
 from warptf.tasks.glyphs import glyph_bank
 from warptf.tasks.image_augmentation import ImageAugmentation
 from warptf.tasks.image_bank import ImageBank
+from warptf.tasks.image_decoding import decode_image
 from warptf.tasks.image_folder import image_folder_bank
 from warptf.tasks.multi_shot import MultiShot
 from warptf.tasks.omniglot import omniglot_bank, prepare_omniglot
@@ -44,6 +45,7 @@ __all__ = [
     "character_classes",
     "cifar_fs",
     "csv_images_bank",
+    "decode_image",
     "fc100",
     "glyph_bank",
     "image_folder_bank",

@@ -9,6 +9,7 @@ import numpy as np
 
 from warptf.tasks.class_split import ClassSplit
 from warptf.tasks.image_bank import ImageBank
+from warptf.tasks.image_decoding import MAX_PIXELS
 from warptf.tasks.image_files import bank_of_files, checked_format, existing_directory
 from warptf.tasks.wording import some_of
 
@@ -30,6 +31,7 @@ def csv_images_bank(
     channels: int = 3,
     cache_dir: str | os.PathLike[str] | None = None,
     resize: bool = True,
+    max_pixels: int = MAX_PIXELS,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[ImageBank, ClassSplit]:
     """Read images that lists assign to classes and splits, as is common for miniImageNet.
@@ -42,6 +44,7 @@ def csv_images_bank(
         channels: See `image_folder_bank`. Defaults to 3.
         cache_dir: See `image_folder_bank`.
         resize: See `image_folder_bank`. Defaults to `True`.
+        max_pixels: See `image_folder_bank`. Defaults to 89 million.
         progress: Called with a line of text now and then. Defaults to `None`.
 
     Returns:
@@ -74,7 +77,7 @@ def csv_images_bank(
     names = [name for part in _PARTS for name in split.parts[part]]
     numbers = {name: number for number, name in enumerate(names)}
     labels = np.array([numbers[row[1]] for part in _PARTS for row in rows[part]])
-    bank = bank_of_files("csv", root, files, labels, names, form, cache_dir, progress)
+    bank = bank_of_files("csv", root, files, labels, names, form, cache_dir, progress, max_pixels)
     return bank, split
 
 

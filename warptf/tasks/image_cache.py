@@ -14,7 +14,7 @@ import numpy as np
 from warptf.tasks.cache_folder import cache_folder
 from warptf.tasks.image_bank import ImageBank, write_image_bank
 
-_VERSION = 1  # Of what is kept; to be raised when images are decoded in another way.
+_VERSION = 2  # Of what is kept; to be raised when images are decoded in another way.
 
 
 class Content(NamedTuple):

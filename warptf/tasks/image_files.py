@@ -11,11 +11,12 @@ import tensorflow as tf
 
 from warptf.tasks.image_bank import ImageBank
 from warptf.tasks.image_cache import Content, cached_bank
-from warptf.tasks.wording import some_of
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+from warptf.tasks.image_decoding import MAX_PIXELS, UnreadableImage, decoded, opened_image
+from warptf.tasks.pixel_budget import PixelBudget
+from warptf.tasks.wording import MOST, some_of
 
 _CHUNK = 512  # Files that are read at a time.
+_AT_A_TIME = PixelBudget(MAX_PIXELS)  # About a GiB, while they are decoded and resized.
 
 
 class ImageFormat(NamedTuple):
@@ -77,15 +78,6 @@ def existing_directory(argument: str, directory: str | os.PathLike[str], remedy:
     return path
 
 
-def images_in(folder: str) -> list[str]:
-    """Sorted names of the image files in a folder; hidden ones and others are passed over."""
-    return sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if not entry.name.startswith(".") and entry.name.lower().endswith(SUFFIXES)
-    )
-
-
 def bank_of_files(
     name: str,
     root: str,
@@ -95,6 +87,7 @@ def bank_of_files(
     form: ImageFormat,
     cache_dir: str | os.PathLike[str] | None,
     progress: Callable[[str], None] | None,
+    max_pixels: int = MAX_PIXELS,
 ) -> ImageBank:
     """Decode files to a bank, or take what was kept when the same files were decoded before.
 
@@ -107,6 +100,7 @@ def bank_of_files(
         form: What every image is made to be.
         cache_dir: See `cached_bank`.
         progress: Called with a line of text now and then.
+        max_pixels: See `decode_image`.
 
     Returns:
         The bank, its images in the order of `files`.
@@ -116,6 +110,8 @@ def bank_of_files(
             All files are looked at before, and nothing is kept.
     """
     report = progress or (lambda line: None)
+    if isinstance(max_pixels, bool) or not isinstance(max_pixels, (int, np.integer)):
+        raise TypeError(f"`max_pixels` must be an integer, received {max_pixels!r}.")
 
     def source() -> Iterator[Any]:
         yield from (name, form, tuple(names))
@@ -123,42 +119,9 @@ def bank_of_files(
             yield file, label, _size_and_time(os.path.join(root, file))
 
     def read() -> Content:
-        return Content(_decoded(root, files, form, report), labels, names)
+        return Content(_decoded(root, files, form, max_pixels, report), labels, names)
 
     return cached_bank(name, source(), read, cache_dir)
-
-
-def decode(data: bytes, channels: int) -> tf.Tensor:
-    """Decode a JPEG, PNG, BMP or GIF image, the last one's first frame.
-
-    Args:
-        data: What the file holds.
-        channels: 1 for grey, 3 for colour.
-
-    Returns:
-        `[height, width, channels]`, `uint8`.
-    """
-    if data[:2] == b"\xff\xd8":
-        return _decode_jpeg(data, channels)
-    if data[:2] == b"BM" or data[:3] == b"GIF":
-        # Their decoders do not convert channels.
-        image = tf.io.decode_image(data, expand_animations=False)
-        if image.shape[-1] == 1:
-            return tf.repeat(image, channels, axis=-1)
-        return tf.image.rgb_to_grayscale(image[..., :3]) if channels == 1 else image[..., :3]
-    return tf.io.decode_image(data, channels=channels, expand_animations=False)
-
-
-def _decode_jpeg(data: bytes, channels: int) -> tf.Tensor:
-    # The default inverse transform is a fast one that errs by several grey values.
-    read = functools.partial(tf.io.decode_jpeg, data, dct_method="INTEGER_ACCURATE")
-    try:
-        return read(channels=channels)
-    except tf.errors.InvalidArgumentError:
-        if channels == 3:
-            raise
-        # There is no way from CMYK to grey but through colour.
-        return tf.image.rgb_to_grayscale(read(channels=3))
 
 
 def fitted(image: Any, form: ImageFormat) -> np.ndarray:
@@ -189,29 +152,33 @@ def _size_and_time(path: str) -> tuple[int, int] | None:
 
 
 def _decoded(
-    root: str, files: Sequence[str], form: ImageFormat, report: Callable[[str], None]
+    root: str,
+    files: Sequence[str],
+    form: ImageFormat,
+    max_pixels: int,
+    report: Callable[[str], None],
 ) -> Iterator[np.ndarray]:
     """Images in the order of the files; what is wrong with any of them is raised at the end."""
     report(f"decoding {len(files)} images in {root}")
-    corrupt: list[str] = []
+    unreadable: dict[str, list[str]] = {}
     misfits: list[str] = []
     by_size: dict[tuple[int, ...], list[str]] = {}
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(files), _CHUNK):
             chunk = files[start : start + _CHUNK]
-            load = functools.partial(_load, root, form=form)
+            load = functools.partial(_load, root, form=form, max_pixels=max_pixels)
             for file, result in zip(chunk, pool.map(load, chunk), strict=True):
                 if isinstance(result, WrongSize):
                     misfits.append(f"{file} ({result})")
                 elif isinstance(result, Exception):
-                    corrupt.append(file)
+                    unreadable.setdefault(str(result), []).append(file)
                 else:
                     by_size.setdefault(result.size, []).append(file)
                     if form.size is None:
                         form = ImageFormat(result.image.shape[:2], form.channels, resize=False)
                     yield from _if_alike(result.image, form, file, misfits)
             report(f"decoded {start + len(chunk)} of {len(files)}")
-    _raise_for(root, corrupt, misfits, form)
+    _raise_for(root, unreadable, misfits, form)
     _report_sizes(by_size, form, report)
 
 
@@ -226,14 +193,16 @@ def _if_alike(
         return []
 
 
-def _load(root: str, file: str, form: ImageFormat) -> _Loaded | Exception:
+def _load(root: str, file: str, form: ImageFormat, max_pixels: int) -> _Loaded | Exception:
     try:
-        with open(os.path.join(root, file), "rb") as stream:
-            data = stream.read()
-        with tf.device("CPU:0"):
-            image = decode(data, form.channels)
-            return _Loaded(fitted(image, form), tuple(image.shape[:2]))
-    except (OSError, tf.errors.OpError, WrongSize) as error:
+        with (
+            tf.device("CPU:0"),
+            opened_image(os.path.join(root, file), max_pixels) as image,
+            _AT_A_TIME.taken(image.width * image.height),
+        ):
+            pixels = decoded(image, form.channels)
+            return _Loaded(fitted(pixels, form), pixels.shape[:2])
+    except (UnreadableImage, WrongSize) as error:
         return error
 
 
@@ -256,11 +225,17 @@ def _report_sizes(
     )
 
 
-def _raise_for(root: str, corrupt: list[str], misfits: list[str], form: ImageFormat) -> None:
-    if corrupt:
+def _raise_for(
+    root: str, unreadable: dict[str, list[str]], misfits: list[str], form: ImageFormat
+) -> None:
+    if unreadable:
+        count = sum(map(len, unreadable.values()))
+        reasons = list(unreadable.items())
+        named = "; ".join(f"{some_of(files)}: {reason}" for reason, files in reasons[:MOST])
+        more = f"; and {len(reasons) - MOST} more reasons" if len(reasons) > MOST else ""
         raise ValueError(
-            f"{len(corrupt)} of the images in {root!r} cannot be read or are corrupt: "
-            f"{some_of(corrupt)}; replace or remove them."
+            f"{count} of the images in {root!r} cannot be read: {named}{more}. Replace or remove "
+            "them."
         )
     if misfits:
         assert form.size is not None

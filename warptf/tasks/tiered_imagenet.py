@@ -4,11 +4,11 @@ import csv
 import os
 from collections.abc import Callable
 
-import numpy as np
-
 from warptf.tasks.class_split import ClassSplit
 from warptf.tasks.image_bank import ImageBank
-from warptf.tasks.image_files import bank_of_files, checked_format, existing_directory, images_in
+from warptf.tasks.image_decoding import MAX_PIXELS
+from warptf.tasks.image_files import bank_of_files, checked_format, existing_directory
+from warptf.tasks.image_listing import images_of_classes
 from warptf.tasks.wording import some_of
 
 _PARTS = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
@@ -29,6 +29,7 @@ def tiered_imagenet_bank(
     image_size: int | tuple[int, int] = 84,
     *,
     cache_dir: str | os.PathLike[str] | None = None,
+    max_pixels: int = MAX_PIXELS,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[ImageBank, ClassSplit]:
     """Read the classes of tieredImageNet: 351 for training, 97 for validation, 160 for the test.
@@ -40,6 +41,7 @@ def tiered_imagenet_bank(
         lists_dir: The folder with Ren et al.'s `train.csv`, `val.csv` and `test.csv`.
         image_size: Side, or `(height, width)`; see `image_folder_bank`. Defaults to 84.
         cache_dir: The folder that decoded images are kept in; see `image_folder_bank`.
+        max_pixels: See `image_folder_bank`. Defaults to 89 million.
         progress: Called with a line of text now and then. Defaults to `None`.
 
     Returns:
@@ -67,16 +69,15 @@ def tiered_imagenet_bank(
             f"`ilsvrc_train_dir`: {len(missing)} of the {len(names)} class folders are not in "
             f"{root!r}: {some_of(missing)}; {_IMAGES_REMEDY}"
         )
-    found = [images_in(os.path.join(root, name)) for name in names]
-    empty = [name for name, files in zip(names, found, strict=True) if not files]
+    files, labels, empty = images_of_classes(root, names, progress=progress)
     if empty:
         raise ValueError(
             f"`ilsvrc_train_dir`: folders without an image in {root!r}: {some_of(empty)}; "
             f"{_IMAGES_REMEDY}"
         )
-    paths = [os.path.join(n, f) for n, files in zip(names, found, strict=True) for f in files]
-    labels = np.repeat(np.arange(len(names)), [len(files) for files in found])
-    bank = bank_of_files("tiered", root, paths, labels, names, form, cache_dir, progress)
+    bank = bank_of_files(
+        "tiered", root, files, labels, names, form, cache_dir, progress, max_pixels
+    )
     return bank, split
 
 
