@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import keras
 import tyro
 
 from warptf.litert.export import Quantization
@@ -17,9 +16,9 @@ from . import compare as comparison
 from . import litert_export
 from .experiment import Experiment
 from .experiments import DEFAULT_EXPERIMENT, EXPERIMENTS
+from .finished_run import FinishedRun, open_finished_run
 from .flag_names import naming_flags
 from .output_paths import check_image, check_output
-from .run_directory import RunDirectory
 from .run_options import flag
 from .threads import use_threads
 
@@ -90,7 +89,8 @@ def evaluate(
         test_tasks: Number of test tasks; by default that of the run.
         debug: Show the traceback of an error instead of one line.
     """
-    run, experiment, config = _finished(run_dir)
+    run = open_finished_run(run_dir)
+    config = run.config
     changes = {
         "data_dir": data_dir,
         "images": images,
@@ -104,7 +104,7 @@ def evaluate(
     config = dataclasses.replace(config, **given)
     config.validate()
     use_threads(config.threads_per_operation)
-    print(json.dumps(experiment.evaluate(config, _learner(run), run)))
+    print(json.dumps(run.experiment.evaluate(config, run.learner(), run.directory)))
 
 
 def export(
@@ -133,15 +133,15 @@ def export(
     if out.exists():
         raise ValueError(f"OUT {out}: exists already; choose one that does not")
     check_output("OUT", out)
-    run, experiment, config = _finished(run_dir)
+    run = open_finished_run(run_dir)
     if format == "savedmodel":
         quantized = None if quantization == "float32" else quantization
         given = {"--support": support, "--steps": steps, "--quantization": quantized}
         _refuse(given, "is for --format litert; leave it out")
-        _learner(run).export(out)
+        run.learner().export(out)
     else:
-        use_threads(config.threads_per_operation)
-        _export_litert(run, experiment, config, out, support, quantization, steps)
+        use_threads(run.config.threads_per_operation)
+        _export_litert(run, out, support, quantization, steps)
     print(out)
 
 
@@ -176,6 +176,8 @@ def compare(
     if curves is not None:
         comparison.write_curves(run_dirs, curves)
     print(comparison.table(rows))
+    for line in comparison.remarks(run_dirs):
+        print(line, file=sys.stderr)
 
 
 def prepare_data(
@@ -234,33 +236,25 @@ def _given(arguments: list[str], fields: tuple[str, ...], config_class: Any) -> 
     return {name: value for name, value in given.items() if value and value in choices[name]}
 
 
-def _finished(run_dir: Path) -> tuple[RunDirectory, Any, Any]:
-    run = RunDirectory(run_dir)
-    experiment = EXPERIMENTS[run.read_json(run.result)["experiment"]]
-    return run, experiment, experiment.config_class.from_json(run.read_json(run.config))
-
-
 def _export_litert(
-    run: RunDirectory,
-    experiment: Any,
-    config: Any,
+    run: FinishedRun,
     out: Path,
     support: Path | None,
     quantization: Quantization,
     steps: int | None,
 ) -> None:
-    learner = _learner(run)
+    learner = run.learner()
     if litert_export.is_agent(learner):
         _refuse({"--support": support, "--steps": steps}, "an agent adapts to none; leave it out")
         litert_export.export_agent(learner, out, quantization)
         return
     if support is None:
-        tasks = experiment.build_tasks(config)
-        run.check_split(tasks.describe())
+        tasks = run.experiment.build_tasks(run.config)
+        run.directory.check_split(tasks.describe())
         examples = litert_export.first_support(learner, tasks)
     else:
         examples = litert_export.read_support(support)
-    batch_size = getattr(config, "batch_size", None)
+    batch_size = getattr(run.config, "batch_size", None)
     with naming_flags({"support": support}, None if support is None else "support"):
         litert_export.export_adapted(learner, out, quantization, examples, steps, batch_size)
 
@@ -269,7 +263,3 @@ def _refuse(flags: dict[str, Any], why: str) -> None:
     for name, value in flags.items():
         if value is not None:
             raise ValueError(f"{name} {value}: {why}")
-
-
-def _learner(run: RunDirectory) -> Any:
-    return keras.models.load_model(run.model)

@@ -10,18 +10,13 @@ import numpy as np
 
 from warptf import plotting
 
-from .run_directory import RunDirectory, write_text
+from .finished_run import open_finished_run
+from .result import FIGURES
+from .run_directory import RunDirectory
 from .run_options import RunOptions, flag
+from .untrained import SUFFIX, WORDS, is_untrained
+from .whole_files import write_text
 
-FIGURES = (
-    "accuracy",
-    "accuracy_undistorted",
-    "macro_f1",
-    "auc",
-    "reward",
-    "loss",
-    "seconds",
-)
 _MORE_IS_BETTER = ("accuracy", "reward")
 _LEVELS = {"reward_optimal": "shortest paths", "reward_random": "random actions"}
 _NOT_GROUPED = RunOptions.NOT_COMPARED | {"seed"}
@@ -30,6 +25,8 @@ _NOT_GROUPED = RunOptions.NOT_COMPARED | {"seed"}
 def compare(paths: Sequence[Path]) -> list[dict[str, Any]]:
     """Returns one row per method and configuration, the best first.
 
+    Where runs tell what the learner that they began with scores, it has a row of its own.
+
     Args:
         paths: Run directories; those that differ in their seed alone share a row.
 
@@ -37,11 +34,28 @@ def compare(paths: Sequence[Path]) -> list[dict[str, Any]]:
         FileNotFoundError: If a run has not finished.
         ValueError: If there is no run, or its files are damaged.
     """
-    rows = [
-        {"run": label, "seeds": len(runs), **_means([result for _, result in runs])}
-        for label, runs in _groups(paths).items()
-    ]
+    rows = []
+    for label, runs in _groups(paths).items():
+        results = [result for _, result in runs]
+        rows.append({"run": label, "seeds": len(runs), **_means(results)})
+        untrained = _means([_untrained(result) for result in results])
+        if untrained:
+            rows.append({"run": f"{label}, untrained", "seeds": len(runs), **untrained})
     return sorted(rows, key=_rank)
+
+
+def remarks(paths: Sequence[Path]) -> list[str]:
+    """Returns a line for each method and configuration that meta-training did not help.
+
+    Args:
+        paths: Run directories, as for `compare`.
+    """
+    lines = []
+    for label, runs in _groups(paths).items():
+        count = sum(is_untrained(result) for _, result in runs)
+        if count:
+            lines.append(f"{label}: {WORDS} on validation in {count} of {len(runs)} runs")
+    return lines
 
 
 def write_curves(paths: Sequence[Path], path: Path) -> None:
@@ -83,11 +97,12 @@ def _groups(paths: Sequence[Path]) -> dict[str, list[tuple[RunDirectory, dict[st
         raise ValueError("RUN_DIR: no run to compare; name at least one run directory")
     groups: dict[tuple[tuple[str, Any], ...], list[tuple[RunDirectory, dict[str, Any]]]] = {}
     for path in paths:
-        run = RunDirectory(path)
-        config, result = run.read_json(run.config), run.read_json(run.result)
-        config["experiment"] = result["experiment"]
+        run = open_finished_run(path)
+        # As the file has it: runs of versions that knew other fields can be compared too.
+        written = run.directory.check_kind()
+        config = {**run.experiment.config_class.ADDED, **written, "experiment": run.experiment.name}
         key = tuple(sorted((k, _hashable(v)) for k, v in config.items() if k not in _NOT_GROUPED))
-        groups.setdefault(key, []).append((run, result))
+        groups.setdefault(key, []).append((run.directory, run.result))
     return dict(zip(_labels(list(groups)), groups.values(), strict=True))
 
 
@@ -156,6 +171,12 @@ def _means(results: list[dict[str, Any]]) -> dict[str, float]:
         means[name] = float(values.mean())
         means[name + "_std"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     return means
+
+
+def _untrained(result: dict[str, Any]) -> dict[str, Any]:
+    """Returns the figures of the learner that a run began with, under their own names."""
+    named = {name: result.get(name + SUFFIX) for name in FIGURES}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _rank(row: dict[str, Any]) -> tuple[bool, float]:

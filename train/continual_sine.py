@@ -13,6 +13,7 @@ from .continual_sine_tasks import Sequences, build_tasks
 from .experiment import Experiment
 from .result import confidence_interval
 from .run_directory import RunDirectory
+from .selection import BY_TASK, by_task
 from .training_plot import write_training_plot, write_validation_plot
 
 ORDERS = ("in_order", "shuffled")
@@ -23,7 +24,7 @@ _DIGITS = 6
 class ContinualSineExperiment(Experiment):
     """Each sequence of sub-tasks is one task; the figure is the mean loss over all sub-tasks."""
 
-    name = "continual-sine"
+    name = ContinualSineConfig.EXPERIMENT
     config_class = ContinualSineConfig
     preset_fields = ("preset", "data", "meta_learner")
     monitored = "loss"
@@ -41,8 +42,10 @@ class ContinualSineExperiment(Experiment):
         """Returns figures of the validation sequences."""
         scores = _scores(learner, tasks.in_order, "validation")
         figures = _figures(scores)
+        names = ("loss", "accuracy", "forgetting")
         return {
-            name: figures[name] for name in ("loss", "accuracy", "forgetting") if name in figures
+            **{name: figures[name] for name in names if name in figures},
+            BY_TASK: by_task(_final(scores)),
         }
 
     def score(self, learner: Any, tasks: Sequences) -> dict[str, Any]:
@@ -53,6 +56,10 @@ class ContinualSineExperiment(Experiment):
         if isinstance(tasks.in_order, ContinualSine):
             scores["fits"] = _fits(learner, tasks.in_order)
         return scores
+
+    def by_task(self, tasks: Sequences, scores: dict[str, Any]) -> dict[str, Any]:
+        """Returns the final loss, and accuracy, of each sequence in the order of meta-training."""
+        return _final(scores["in_order"])
 
     def scores_by_task(self, tasks: Sequences, scores: dict[str, Any]) -> dict[str, Any]:
         """Returns the scores by sequence, step and sub-task, the latter as they are seen."""
@@ -85,7 +92,7 @@ class ContinualSineExperiment(Experiment):
 
     def write_plots(self, run: RunDirectory) -> None:
         """Draws the loss of each sub-task in both orders, fitted curves, and meta-training."""
-        scores = run.read_json(run.scores)
+        scores = run.read_scores()
         for order in ORDERS:
             losses = np.asarray(scores[order]["loss"])
             numbers = scores["orders"][order]
@@ -153,6 +160,11 @@ def _figures(scores: dict[str, np.ndarray]) -> dict[str, Any]:
         figures["accuracy_ci95"] = confidence_interval(accuracy.mean(-1))
         figures["accuracy_by_sub_task"] = accuracy.mean(0).round(_DIGITS).tolist()
     return figures
+
+
+def _final(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the means over sub-tasks after the last step, `[N]` of figures `[N, K + 1, T]`."""
+    return {name: values[:, -1].mean(-1) for name, values in scores.items()}
 
 
 def _mean_where_learned(forgotten: np.ndarray) -> float:

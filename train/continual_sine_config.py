@@ -1,7 +1,7 @@
 """The configuration of the continual experiment: fields, presets, checks."""
 
 import dataclasses
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from .adam_options import AdamOptions
 from .run_options import Preset
@@ -61,6 +61,8 @@ class ContinualSineConfig(AdamOptions):
     learned side by side with a thread each."""
     inner_rate: float = 0.001
     """Rate of the adaptation steps."""
+
+    EXPERIMENT: ClassVar[str] = "continual-sine"
 
     @classmethod
     def from_preset(

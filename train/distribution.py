@@ -11,6 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from .run_directory import RunDirectory
+from .run_lock import RunLock
 from .run_options import RunOptions
 
 _EXAMPLE = (
@@ -71,7 +72,8 @@ def run_directory(config: RunOptions, path: Path) -> Iterator[RunDirectory]:
         own = Path(folder) / "run"
         if config.resume and path.exists():
             # The first worker may be moving files into place.
-            shutil.copytree(path, own, ignore=shutil.ignore_patterns("writing-*", "plots"))
+            ignored = shutil.ignore_patterns("writing-*", RunLock.NAME)
+            shutil.copytree(path, own, ignore=ignored)
         yield RunDirectory(own)
 
 

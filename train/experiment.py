@@ -11,10 +11,15 @@ import tensorflow as tf
 
 from .distribution import LOST_WORKER, make_strategy, run_directory
 from .early_stopping import EarlyStopping, stops
+from .learner_files import is_intact, load_learner, save_learner
 from .precision import computing_in
 from .recorder import Recorder
+from .result import FIGURES
 from .run_directory import RunDirectory
 from .run_options import flag
+from .selection import BY_TASK, validation_figures
+from .untrained import BEST, UNTRAINED, beside_untrained, words, write_untrained
+from .whole_files import write_json
 
 
 class Experiment(abc.ABC):
@@ -49,11 +54,22 @@ class Experiment(abc.ABC):
 
     @abc.abstractmethod
     def score_validation(self, learner: Any, tasks: Any) -> dict[str, Any] | None:
-        """Returns figures on validation tasks, or `None` where there are no such tasks."""
+        """Returns figures on validation tasks, or `None` where there are no such tasks.
+
+        Under `BY_TASK` they hold those of each task, which decide on the best learner.
+        """
 
     @abc.abstractmethod
     def score(self, learner: Any, tasks: Any) -> Any:
         """Returns the scores of each held-out task."""
+
+    def by_task(self, tasks: Any, scores: Any) -> dict[str, Any]:
+        """Returns the figures of each held-out task that learners are compared by, `[N]`.
+
+        Those that report the best learner need the monitored one, and with it what else tells
+        learners apart.
+        """
+        return {}
 
     @abc.abstractmethod
     def scores_by_task(self, tasks: Any, scores: Any) -> dict[str, Any]:
@@ -85,11 +101,21 @@ class Experiment(abc.ABC):
             OSError: If the run directory cannot be written.
         """
         config.validate()
-        with run_directory(config, config.chosen_run_dir(*self.run_dir_words(config))) as run:
-            run.check(config)
-            if run.finished:
-                return run.read_json(run.result)
+        path = config.chosen_run_dir(*self.run_dir_words(config))
+        with run_directory(config, path) as run, run.lock:
+            return self._train_or_restore(config, run)
+
+    def _train_or_restore(self, config: Any, run: RunDirectory) -> dict[str, Any]:
+        run.check(config)
+        if not run.missing():
+            return run.read_result()
+        run.claim(config)
+        missing = run.missing()
+        if run.result.name in missing:
             return self._train(config, run)
+        if missing:
+            self._restore(config, run, missing)
+        return run.read_result()
 
     def _train(self, config: Any, run: RunDirectory) -> dict[str, Any]:
         """Meta-trains into a folder that may be used."""
@@ -97,16 +123,43 @@ class Experiment(abc.ABC):
         config.check_replicas(strategy.num_replicas_in_sync)
         tasks = self.build_tasks(config)
         with strategy.scope():
-            learner = self._trained(config, tasks, run)
+            learner = self._trained(config, tasks, run, test_untrained=self._chooses(config))
             started = time.monotonic()
             scores = self.score(learner, tasks)
         seconds = time.monotonic() - started + run.training_seconds()
         result = self._result(config, learner, tasks, scores, seconds)
-        run.save_learner(learner, run.model)
-        run.write_json(run.scores, self.scores_by_task(tasks, scores))
-        self.write_plots(run)
-        run.write_json(run.result, result)
+        if self._chooses(config):
+            own = self.by_task(tasks, scores)
+            result |= validation_figures(run.evaluations(), self.monitored)
+            result |= beside_untrained(run.untrained, own, self.monitored)
+        save_learner(learner, run.model)
+        write_json(run.scores, self.scores_by_task(tasks, scores))
+        self._draw(run)
+        write_json(run.result, result)
+        said = words(result, self.monitored)
+        if said:
+            print(f"warptf: {said}", file=sys.stderr)
         return result
+
+    def _restore(self, config: Any, run: RunDirectory, missing: list[str]) -> None:
+        """Writes what is missing of a finished run, whose result stays as it is."""
+        print(f"warptf: {run.path}: restoring {', '.join(missing)}", file=sys.stderr)
+        tasks = self.build_tasks(config)
+        run.open(config, tasks.describe())
+        with make_strategy(config).scope():
+            if run.model.name in missing:
+                kept = self._chooses(config) and is_intact(run.checkpoints.best)
+                load = run.checkpoints.load_best
+                save_learner(load() if kept else self._trained(config, tasks, run), run.model)
+            if run.scores.name in missing:
+                scores = self.score(load_learner(run.model, "remove it"), tasks)
+                write_json(run.scores, self.scores_by_task(tasks, scores))
+        if run.plots.name in missing:
+            self._draw(run)
+
+    def _draw(self, run: RunDirectory) -> None:
+        self.write_plots(run)
+        run.note_plots()
 
     def train_for_validation(self, config: Any) -> dict[str, Any]:
         """Meta-trains a learner as `train` does, and scores it on validation tasks alone.
@@ -124,7 +177,12 @@ class Experiment(abc.ABC):
         """
         config.validate()
         run = RunDirectory(config.run_dir)
-        run.check(config)
+        with run.lock:
+            run.check(config)
+            run.claim(config)
+            return self._train_for_validation(config, run)
+
+    def _train_for_validation(self, config: Any, run: RunDirectory) -> dict[str, Any]:
         strategy = make_strategy(config)
         config.check_replicas(strategy.num_replicas_in_sync)
         tasks = self.build_tasks(config)
@@ -137,7 +195,8 @@ class Experiment(abc.ABC):
         if figures is None:
             raise ValueError("no class or alphabet is left for validation; leave some")
         seconds = time.monotonic() - started + run.training_seconds()
-        figures = {name: figures[name] for name in figures if name not in ("kind", "step")}
+        internal = ("kind", "step", BY_TASK)
+        figures = {name: figures[name] for name in figures if name not in internal}
         return {**figures, "seconds": round(seconds, 3)}
 
     def evaluate(self, config: Any, learner: Any, run: RunDirectory) -> dict[str, Any]:
@@ -158,9 +217,22 @@ class Experiment(abc.ABC):
         tasks = self.build_tasks(config)
         run.check_split(tasks.describe())
         scores = self.score(learner, tasks)
-        return self._result(config, learner, tasks, scores, time.monotonic() - started)
+        result = self._result(config, learner, tasks, scores, time.monotonic() - started)
+        if self._chooses(config):
+            begun = run.read_result()
+            result |= {name: begun[name] for name in begun if name.startswith("validation_")}
+            if config.differences(run.read_config(type(config))) == []:
+                own = self.by_task(tasks, scores)
+                result |= beside_untrained(run.untrained, own, self.monitored)
+        return result
 
-    def _trained(self, config: Any, tasks: Any, run: RunDirectory) -> Any:
+    def _chooses(self, config: Any) -> bool:
+        """Whether the best learner on validation is reported."""
+        return bool(self.reports_best and config.meta_steps and config.evaluate_every)
+
+    def _trained(
+        self, config: Any, tasks: Any, run: RunDirectory, test_untrained: bool = False
+    ) -> Any:
         """Returns the learner to report, from an untrained one or the run's last checkpoint."""
         split = tasks.describe()
         if config.patience and not split["validation"]:
@@ -174,23 +246,27 @@ class Experiment(abc.ABC):
             learner = self.build_learner(config, tasks)
         run.open(config, split)
         print(f"run directory: {run.path}", file=sys.stderr)
+        if test_untrained and not run.untrained.exists():
+            scores = self.score(learner, tasks)
+            figures = self.figures(config, tasks, scores)
+            write_untrained(run.untrained, figures, FIGURES, self.by_task(tasks, scores))
         return self._meta_train(config, learner, tasks, run)
 
     def _meta_train(self, config: Any, learner: Any, tasks: Any, run: RunDirectory) -> Any:
         """Returns the learner to report, meta-steps before the last checkpoint not repeated."""
-        resumed = run.checkpoint.exists()
-        if resumed:
-            learner = keras.models.load_model(run.checkpoint)
+        resumed = run.checkpoints.load()
+        learner = learner if resumed is None else resumed
         step = int(learner.meta_step.value.numpy())
-        run.truncate_metrics(step if resumed else -1)
+        run.truncate_metrics(-1 if resumed is None else step)
+        if self._chooses(config) and run.evaluations():
+            run.checkpoints.check_best()
         # The untrained learner is evaluated too, but patience begins with meta-training.
         seen = [row[self.monitored] for row in run.evaluations() if row["step"] > 0]
         if step < config.meta_steps and not stops(seen, config.patience, self.monitored):
             callbacks = self._callbacks(config, learner, tasks, run, seen)
             self._fit(config, learner, tasks.train_from(step), step, run, callbacks)
-        if self.reports_best and run.best.exists():
-            return keras.models.load_model(run.best)
-        return learner
+        chooses = self._chooses(config) and run.evaluations()
+        return run.checkpoints.load_best() if chooses else learner
 
     def _fit(
         self,
@@ -218,7 +294,7 @@ class Experiment(abc.ABC):
         except LOST_WORKER as error:
             if config.strategy != "multiworker":
                 raise
-            begun = run.checkpoint.exists()
+            begun = run.checkpoints.latest.exists()
             raise ConnectionError(
                 f"a worker was lost while others waited for it ({type(error).__name__}): start "
                 "all workers again with --resume, to continue from "
@@ -248,7 +324,8 @@ class Experiment(abc.ABC):
     def _result(
         self, config: Any, learner: Any, tasks: Any, scores: Any, seconds: float
     ) -> dict[str, Any]:
-        best = self.reports_best and config.meta_steps and config.evaluate_every
+        step, best = int(learner.meta_step.value.numpy()), self._chooses(config)
+        reported = (BEST if step else UNTRAINED) if best else "last"
         figures = self.figures(config, tasks, scores)
         if not math.isfinite(figures[self.monitored]):
             raise ValueError(
@@ -263,6 +340,6 @@ class Experiment(abc.ABC):
             "seed": config.seed,
             "seconds": round(seconds, 1),
             **figures,
-            "reported_model": "best on validation" if best else "last",
-            "reported_meta_step": int(learner.meta_step.value.numpy()),
+            "reported_model": reported,
+            "reported_meta_step": step,
         }

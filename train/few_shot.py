@@ -13,6 +13,7 @@ from .few_shot_learner import build_learner
 from .flag_names import names_flags
 from .result import classification_figures
 from .run_directory import RunDirectory
+from .selection import BY_TASK, by_task
 from .training_plot import write_training_plot, write_validation_plot
 
 # Augmentation shifts by up to a tenth of the image, as is usual for 84 pixels.
@@ -22,7 +23,7 @@ _SHIFT = 8 / 84
 class FewShotExperiment(Experiment):
     """Each task is some classes of a split, the best learner on validation is reported."""
 
-    name = "few-shot"
+    name = FewShotConfig.EXPERIMENT
     config_class = FewShotConfig
     preset_fields = ("preset", "data", "meta_learner", "learner", "outer_optimizer")
     reports_best = True
@@ -69,11 +70,16 @@ class FewShotExperiment(Experiment):
         return {
             "loss": float(np.mean(scores["loss"])),
             **{name: figures[name] for name in ("accuracy", "accuracy_ci95", "macro_f1")},
+            BY_TASK: by_task(self.by_task(tasks, scores)),
         }
 
     def score(self, learner: Any, tasks: FewShot) -> dict[str, Any]:
         """Returns the scores of the test tasks."""
         return learner.evaluate_tasks(tasks.test)
+
+    def by_task(self, tasks: FewShot, scores: dict[str, Any]) -> dict[str, Any]:
+        """Returns the accuracy and the loss of each task."""
+        return {name: scores[name] for name in ("accuracy", "loss")}
 
     def scores_by_task(self, tasks: FewShot, scores: dict[str, Any]) -> dict[str, Any]:
         """Returns the scores with the classes that the tasks are made of."""

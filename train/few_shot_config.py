@@ -108,6 +108,7 @@ class FewShotConfig(MethodOptions):
     context_size: int = 100
     """Numbers in the context that each task adapts, for cavia."""
 
+    EXPERIMENT: ClassVar[str] = "few-shot"
     NOT_COMPARED: ClassVar[frozenset[str]] = MethodOptions.NOT_COMPARED | {"images", "splits"}
     """Folders may move; that they hold the same classes is checked by the classes."""
 

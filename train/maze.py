@@ -22,7 +22,7 @@ from .training_plot import write_reward_plot, write_training_plot, write_validat
 class MazeExperiment(Experiment):
     """Each goal is one task, met in one episode; the figure is the sum of an episode's rewards."""
 
-    name = "maze"
+    name = MazeConfig.EXPERIMENT
     config_class = MazeConfig
     preset_fields = ("preset", "meta_learner")
     monitored = "reward"

@@ -65,6 +65,8 @@ class MazeConfig(RunOptions):
     execution_steps: int = 1
     """Updates inside one compiled call."""
 
+    EXPERIMENT: ClassVar[str] = "maze"
+
     @classmethod
     def from_preset(
         cls, preset: Preset = "laptop", meta_learner: MetaLearner = "warp-rnn", **overrides: Any

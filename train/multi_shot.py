@@ -24,7 +24,7 @@ class MultiShotExperiment(Experiment):
     The figures are those of the last meta-step, not of the best one on validation.
     """
 
-    name = "multi-shot"
+    name = MultiShotConfig.EXPERIMENT
     config_class = MultiShotConfig
     preset_fields = ("preset", "data", "meta_learner", "algorithm")
     objectives = ("accuracy", "auc", "loss")
@@ -109,7 +109,7 @@ class MultiShotExperiment(Experiment):
         if not curves:
             # Nothing was meta-trained, or no alphabet is left for validation: the test tasks'
             # curve.
-            accuracies = run.read_json(run.scores)["distorted"]["support_accuracy"]
+            accuracies = run.read_scores()["distorted"]["support_accuracy"]
             step = max((row["step"] for row in rows), default=0)
             curves = {step: np.mean(accuracies, axis=0).tolist()}
         plotting.learning_curves(curves, run.plots / "learning_curves.png")

@@ -1,7 +1,7 @@
 """The configuration of the multi-shot experiment: fields, presets, checks."""
 
 import dataclasses
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from .run_options import Preset, RunOptions
 
@@ -78,6 +78,8 @@ class MultiShotConfig(RunOptions):
     clipped at the same value."""
     evaluate_every: int = 4
     """Epochs between two evaluations on five validation alphabets; 0 for none in training."""
+
+    EXPERIMENT: ClassVar[str] = "multi-shot"
 
     @classmethod
     def from_preset(

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from .run_directory import RunDirectory
+from .selection import chosen
 
 
 class Recorder(keras.callbacks.Callback):
@@ -93,7 +94,7 @@ class Recorder(keras.callbacks.Callback):
                 # Callbacks that follow find these among the figures of the epoch.
                 logs.update(figures)
         if self._checkpoint_every and done % self._checkpoint_every == 0:
-            self._run.save_learner(self.model, self._run.checkpoint)
+            self._run.checkpoints.save(self.model)
 
     def _record_evaluation(self, step: int) -> dict[str, float]:
         """Writes the figures on validation tasks, and returns them as Keras names such."""
@@ -102,15 +103,9 @@ class Recorder(keras.callbacks.Callback):
         if figures is None:
             return {}
         seconds = round(time.monotonic() - started, 3)
-        if self._keep_best and self._is_best(figures[self._monitored]):
-            self._run.save_learner(self.model, self._run.best)
         row = {"kind": "evaluation", "step": step, "seconds": seconds, **figures}
+        if self._keep_best and chosen([*self._run.evaluations(), row], self._monitored) is row:
+            self._run.checkpoints.save_best(self.model)
         self._run.append_metrics(row)
         numbers = {name: value for name, value in figures.items() if isinstance(value, float)}
         return {f"val_{name}": value for name, value in numbers.items()}
-
-    def _is_best(self, value: float) -> bool:
-        earlier = [row[self._monitored] for row in self._run.evaluations()]
-        if self._monitored == "loss":
-            return all(value < other for other in earlier)
-        return all(value > other for other in earlier)

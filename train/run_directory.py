@@ -1,14 +1,20 @@
 """The folder of one run: what is in it, and how it is written."""
 
 import json
-import math
 import os
 from pathlib import Path
 from typing import Any
 
 from warptf.tasks.wording import some_of
 
+from .checkpoints import Checkpoints
+from .learner_files import is_intact
+from .run_lock import RunLock
 from .run_options import RunOptions
+from .whole_files import as_json, aside_of, read_json, read_text, unwritable, write_json, write_text
+
+_ANEW = "remove it and the folder checkpoints, so that --resume begins the run again"
+_AGAIN = "--resume writes it again"
 
 
 class RunDirectory:
@@ -33,10 +39,17 @@ class RunDirectory:
         self.metrics = self.path / "metrics.jsonl"
         self.result = self.path / "result.json"
         self.scores = self.path / "scores.json"
+        self.untrained = self.path / "scores_untrained.json"
         self.model = self.path / "model.keras"
         self.plots = self.path / "plots"
-        self.checkpoint = self.path / "checkpoints" / "latest.keras"
-        self.best = self.path / "checkpoints" / "best.keras"
+        self.drawn = self.plots / "drawn.json"
+        self.checkpoints = Checkpoints(self.path / "checkpoints")
+        self.lock = RunLock(self.path)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the folder holds a run."""
+        return self.config.exists()
 
     @property
     def finished(self) -> bool:
@@ -50,15 +63,41 @@ class RunDirectory:
             config: The configuration of the run.
 
         Raises:
+            FileNotFoundError: If there is no run to continue.
             ValueError: If the folder holds something else, an earlier run while `config.resume`
                 is off, or a run of another configuration.
         """
-        if self.config.exists():
+        if self.begun:
             self._check_continuation(config)
-        elif self.path.is_dir() and set(self.path.iterdir()) - {_aside(self.config)}:
+            return
+        found = set(self.path.iterdir()) if self.path.is_dir() else set()
+        # A run that was killed as it began.
+        left = {aside_of(self.config), self.lock.path}
+        if found - left:
             raise ValueError(
                 f"--run-dir {self.path}: the folder is not empty and holds no run; choose another"
             )
+        if config.resume and not found:
+            state = "is empty" if self.path.is_dir() else "is not there"
+            raise FileNotFoundError(
+                f"--run-dir {self.path}: {state}, so there is no run to continue; correct the "
+                f"path, or leave --resume out to begin a run there"
+            )
+
+    def claim(self, config: RunOptions) -> None:
+        """Makes this process the only one that writes the folder, if the folder is there already.
+
+        Args:
+            config: The configuration of the run.
+
+        Raises:
+            BlockingIOError: If another process writes it.
+            OSError: If it cannot be written.
+            ValueError: As for `check`, of what another process has written meanwhile.
+        """
+        if self.path.is_dir():
+            self.lock.acquire()
+            self.check(config)
 
     def check_split(self, split: dict[str, list[str]]) -> None:
         """Checks that the data still have the classes that the run began with.
@@ -71,9 +110,9 @@ class RunDirectory:
         """
         if not self.split.exists():
             return
-        begun = self.read_json(self.split)
+        begun = read_json(self.split)
         for part, names in split.items():
-            other = sorted(set(names) ^ set(begun[part]))
+            other = sorted(set(names) ^ set(begun.get(part, ())))
             if other or list(names) != begun[part]:
                 raise ValueError(
                     f"{self.split}: the data have other {part} classes than the run began with "
@@ -88,77 +127,153 @@ class RunDirectory:
             split: Names for "train", "validation" and "test".
 
         Raises:
+            BlockingIOError: If another process writes it.
             OSError: If the folder cannot be made or written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self.claim(config)
             # First: a folder that holds anything else without it is taken for somebody else's.
-            if not self.config.exists():
-                self.write_json(self.config, config.to_json())
+            if not self.begun:
+                write_json(self.config, {"experiment": config.EXPERIMENT, **config.to_json()})
             if not self.split.exists():
-                self.write_json(self.split, split)
-            for folder in (self.plots, self.checkpoint.parent):
+                write_json(self.split, split)
+            for folder in (self.plots, self.checkpoints.folder):
                 folder.mkdir(exist_ok=True)
             self.metrics.touch()
         except OSError as error:
+            if error.errno is None:
+                # It says all already.
+                raise
             raise OSError(
                 f"--run-dir {self.path}: cannot be written ({error.strerror}); choose a folder "
                 f"that can"
             ) from error
 
     def _check_continuation(self, config: RunOptions) -> None:
+        begun = self.read_config(type(config))
         if not config.resume:
             state = "a finished run" if self.finished else "an unfinished run"
             raise ValueError(
                 f"--run-dir {self.path}: holds {state}; add --resume to continue it, or choose "
                 f"another folder"
             )
-        differences = config.differences(type(config).from_json(self.read_json(self.config)))
+        differences = config.differences(begun)
         if differences:
             raise ValueError(
                 f"--run-dir {self.path}: cannot be continued with another configuration: "
                 f"{'; '.join(differences)}; give the flags it was started with"
             )
 
-    def read_json(self, path: Path) -> Any:
-        """Returns the content of one of the run's JSON files.
+    def read_config(self, config_class: Any) -> Any:
+        """Returns the configuration of the run.
 
         Args:
-            path: One of the attributes of this object.
+            config_class: The class of its configuration.
 
         Raises:
-            FileNotFoundError: If the run has not written that file.
-            ValueError: If the file is not JSON.
+            ValueError: If it is damaged, or of another experiment.
         """
-        if not path.exists():
+        content = self.check_kind()
+        try:
+            return config_class.from_json(content)
+        except ValueError as error:
+            raise ValueError(f"{self.config}: {error}") from error
+
+    def check_kind(self) -> dict[str, Any]:
+        """Returns what the configuration holds, which must be that of a run.
+
+        Raises:
+            ValueError: If it is damaged, or that of a search.
+        """
+        content = read_json(self.config, "restore it from a copy, or start a new run")
+        if "search" in content:
+            raise ValueError(
+                f"{self.path}: holds a search, not a run; warptf tune --resume continues it, and "
+                f"{self.path / 'trials'} holds its runs"
+            )
+        return content
+
+    def read_result(self) -> dict[str, Any]:
+        """Returns the result of a finished run.
+
+        Raises:
+            FileNotFoundError: If the run has not ended.
+            ValueError: If its file is damaged.
+        """
+        if not self.finished:
             raise FileNotFoundError(
-                f"{self.path}: has no {path.name}, so it is not a finished run; give the run "
+                f"{self.path}: has no {self.result.name}, so it is not a finished run; give the "
                 f"directory of one, or finish it with --resume"
             )
-        return read_json(path)
+        return read_json(self.result, _AGAIN)
 
-    def write_json(self, path: Path, value: Any) -> None:
-        """Writes one of the run's JSON files.
+    def read_scores(self) -> dict[str, Any]:
+        """Returns the scores of each held-out task.
 
-        Args:
-            path: One of the attributes of this object.
-            value: What to write.
+        Raises:
+            OSError: If they have not been written.
+            ValueError: If their file is damaged.
         """
-        write_json(path, value)
+        return read_json(self.scores, _AGAIN)
+
+    def missing(self) -> list[str]:
+        """Returns which files of a finished run are missing or damaged, that can be had again."""
+        found = {
+            self.split.name: self.split.exists(),
+            self.result.name: _is_json(self.result),
+            self.scores.name: _is_json(self.scores),
+            self.model.name: is_intact(self.model),
+            self.plots.name: self._are_drawn(),
+        }
+        return [name for name, is_there in found.items() if not is_there]
+
+    def note_plots(self) -> None:
+        """Notes which plots there are, so that one that is missing later is missed."""
+        names = sorted({path.name for path in self.plots.iterdir()} - {self.drawn.name})
+        write_json(self.drawn, {"plots": names})
+
+    def _are_drawn(self) -> bool:
+        if not _is_json(self.drawn):
+            # Earlier versions took no note.
+            return not self.drawn.exists() and self.plots.is_dir() and any(self.plots.iterdir())
+        return all((self.plots / name).exists() for name in read_json(self.drawn)["plots"])
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Adds one line to `metrics.jsonl`.
 
         Args:
             row: The line; its `step` is the number of meta-steps done.
+
+        Raises:
+            OSError: If it cannot be written.
         """
-        with self.metrics.open("a") as file:
-            file.write(json.dumps(_as_json(row), allow_nan=False) + "\n")
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(as_json(row), allow_nan=False) + "\n")
+                file.flush()
+                # A checkpoint that comes after it must not outlive it.
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise unwritable(self.metrics, error) from error
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Returns the complete lines of `metrics.jsonl`; a line cut off by a kill is left out."""
-        lines = self.metrics.read_text().splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        """Returns the complete lines of `metrics.jsonl`; a line cut off by a kill is left out.
+
+        Raises:
+            OSError: If it cannot be read.
+            ValueError: If a complete line is damaged.
+        """
+        lines = read_text(self.metrics).splitlines(keepends=True)
+        rows = []
+        for number, line in enumerate(lines, 1):
+            if not line.endswith("\n"):
+                continue
+            row = _row(line)
+            if row is None:
+                raise ValueError(f"{self.metrics}: line {number} is damaged; {_ANEW}")
+            rows.append(row)
+        return rows
 
     def trainings(self) -> list[dict[str, Any]]:
         """Returns the lines of `metrics.jsonl` that hold figures of meta-training."""
@@ -173,72 +288,40 @@ class RunDirectory:
 
         Args:
             step: The number of meta-steps behind the checkpoint; below 0 drops every line.
+
+        Raises:
+            ValueError: If what was measured before the checkpoint is missing, or damaged.
         """
+        if step < 0:
+            write_text(self.metrics, "")
+            return
         rows = [row for row in self.read_metrics() if row["step"] <= step]
+        if step and (not rows or rows[-1]["step"] != step):
+            raise ValueError(
+                f"{self.metrics}: ends before the checkpoint of meta-step {step}; restore it, or "
+                f"{_ANEW}"
+            )
         write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
 
     def training_seconds(self) -> float:
         """Returns the seconds of all recorded epochs and evaluations, continuations included."""
         return sum(row.get("seconds", 0.0) for row in self.read_metrics())
 
-    def save_learner(self, learner: Any, path: Path) -> None:
-        """Writes a learner, with its optimizers and its position, as one `.keras` file.
 
-        Args:
-            learner: The `keras.Model` to save.
-            path: `self.model`, `self.checkpoint` or `self.best`.
-        """
-        aside = _aside(path)
-        learner.save(aside)
-        os.replace(aside, path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all.
-
-    Args:
-        path: The file.
-        text: Its content.
-    """
-    aside = _aside(path)
-    aside.write_text(text)
-    os.replace(aside, path)
-
-
-def read_json(path: Path) -> Any:
-    """Returns the content of a JSON file.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ValueError: If the file is not JSON.
-    """
+def _is_json(path: Path) -> bool:
     try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: is not JSON ({error}); restore the file") from error
+        read_json(path)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file whole or not at all.
-
-    Args:
-        path: The file.
-        value: What to write.
-    """
-    write_text(path, json.dumps(_as_json(value), indent=2, allow_nan=False) + "\n")
-
-
-def _aside(path: Path) -> Path:
-    """Returns where a file is written before it is moved into place."""
-    return path.with_name("writing-" + path.name)
-
-
-def _as_json(value: Any) -> Any:
-    """Returns a value with `None` for numbers that JSON cannot hold, such as a diverged loss."""
-    if isinstance(value, dict):
-        return {key: _as_json(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _row(line: str) -> dict[str, Any] | None:
+    """Returns a line of metrics, or `None` if it is none."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(row, dict) or not isinstance(row.get("kind"), str):
+        return None
+    return row if isinstance(row.get("step"), int) else None

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import math
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -74,6 +75,11 @@ class RunOptions:
     """Fields that may differ between a run and its continuation: none touches a figure."""
     META_BATCH: ClassVar[str] = "tasks"
     """The field that sets how many tasks a meta-batch has."""
+    EXPERIMENT: ClassVar[str] = ""
+    """The name of the experiment that this is the configuration of."""
+    ADDED: ClassVar[Mapping[str, Any]] = {}
+    """Fields that runs of earlier versions lack, and the JSON values that stand for what those did;
+    a subclass that adds some extends this."""
 
     @property
     def meta_batch(self) -> int:
@@ -117,8 +123,13 @@ class RunOptions:
             values: The object that `to_json` returned.
 
         Raises:
-            ValueError: If a field is unknown or missing, as in another version's file.
+            ValueError: If it is of another experiment, a field is unknown or missing, as in another
+                version's file, or a value is none of its field.
         """
+        values = {**cls.ADDED, **values}
+        experiment = values.pop("experiment", cls.EXPERIMENT)
+        if experiment != cls.EXPERIMENT:
+            raise ValueError(f"it is a configuration of {experiment}, not of {cls.EXPERIMENT}")
         names = {field.name for field in dataclasses.fields(cls)}
         if names != set(values):
             raise ValueError(
@@ -127,7 +138,7 @@ class RunOptions:
                 f"use the version that wrote it"
             )
         hints = typing.get_type_hints(cls)
-        return cls(**{name: _from_json(hints[name], value) for name, value in values.items()})
+        return cls(**{name: _from_json(name, hints[name], values[name]) for name in values})
 
     def differences(self, other: Self) -> list[str]:
         """Returns `flag: other's value, own value` for every field that decides a figure.
@@ -224,13 +235,24 @@ _COUNTS = (
 )
 
 
-def _from_json(annotation: Any, value: Any) -> Any:
+def _from_json(name: str, annotation: Any, value: Any) -> Any:
     """Returns the value of a field from what stands for it in JSON."""
-    kinds = {annotation, *typing.get_args(annotation)}
-    if value is not None and Path in kinds:
-        return Path(value)
-    # Tuples are lists in JSON.
-    return tuple(value) if isinstance(value, list) else value
+    members = typing.get_args(annotation)
+    kinds = members if type(None) in members else (annotation,)
+    for kind in kinds:
+        if kind is Path and isinstance(value, str):
+            return Path(value)
+        if typing.get_origin(kind) is tuple and isinstance(value, list):
+            # Tuples are lists in JSON.
+            return tuple(value)
+        if typing.get_origin(kind) is Literal and isinstance(value, str | int | float):
+            # Which of them are permitted is for `validate` to say.
+            return value
+        if kind is float and type(value) is int:
+            return value
+        if isinstance(kind, type) and type(value) is kind:
+            return value
+    raise ValueError(f"{name} {value!r} is no value of this field; restore the file")
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:

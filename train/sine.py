@@ -12,6 +12,7 @@ from . import methods
 from .experiment import Experiment
 from .result import confidence_interval
 from .run_directory import RunDirectory
+from .selection import BY_TASK, by_task
 from .sine_config import SineConfig
 from .training_plot import write_training_plot, write_validation_plot
 
@@ -19,7 +20,7 @@ from .training_plot import write_training_plot, write_validation_plot
 class SineExperiment(Experiment):
     """Each sine is one task; the figure is the mean squared error on points not learned from."""
 
-    name = "sine"
+    name = SineConfig.EXPERIMENT
     config_class = SineConfig
     preset_fields = ("preset", "meta_learner")
     monitored = "loss"
@@ -51,11 +52,19 @@ class SineExperiment(Experiment):
     def score_validation(self, learner: Any, tasks: Sine) -> dict[str, Any]:
         """Returns the mean error on the validation tasks before and after adaptation."""
         errors = _errors(learner, tasks.validation)
-        return {"loss": float(errors[:, -1].mean()), "loss_before": float(errors[:, 0].mean())}
+        return {
+            "loss": float(errors[:, -1].mean()),
+            "loss_before": float(errors[:, 0].mean()),
+            BY_TASK: by_task(self.by_task(tasks, errors)),
+        }
 
     def score(self, learner: Any, tasks: Sine) -> np.ndarray:
         """Returns the error on each test task after 0 to `K` steps, `[N, K + 1]`."""
         return _errors(learner, tasks.test)
+
+    def by_task(self, tasks: Sine, scores: np.ndarray) -> dict[str, Any]:
+        """Returns the final error on each task."""
+        return {"loss": scores[:, -1]}
 
     def scores_by_task(self, tasks: Sine, scores: np.ndarray) -> dict[str, Any]:
         """Returns the errors of each test task, step after step."""
@@ -76,7 +85,7 @@ class SineExperiment(Experiment):
 
     def write_plots(self, run: RunDirectory) -> None:
         """Draws the errors along adaptation, on validation, and the meta-training loss."""
-        errors = np.asarray(run.read_json(run.scores)["loss"])
+        errors = np.asarray(run.read_scores()["loss"])
         plotting.bands(
             {"test tasks": errors},
             run.plots / "adaptation.png",

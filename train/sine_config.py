@@ -1,7 +1,7 @@
 """The configuration of the sine experiment: fields, presets, checks."""
 
 import dataclasses
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from .method_options import WARPED, MethodOptions, outer_step_defaults
 from .run_options import Preset
@@ -60,6 +60,8 @@ class SineConfig(MethodOptions):
     learned side by side with a thread each."""
     inner_rate: float = 0.01
     """Rate of the adaptation steps, or where learned rates start."""
+
+    EXPERIMENT: ClassVar[str] = "sine"
 
     @classmethod
     def from_preset(

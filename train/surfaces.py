@@ -13,6 +13,7 @@ from warptf.tasks import Surfaces
 
 from .experiment import Experiment
 from .run_directory import RunDirectory
+from .selection import BY_TASK, by_task
 from .surfaces_config import SurfacesConfig
 from .training_plot import write_training_plot, write_validation_plot
 
@@ -30,7 +31,7 @@ class SurfacesExperiment(Experiment):
     of the surface, $x = \Omega(\theta_0)$, since $\Omega$ need not be invertible.
     """
 
-    name = "surfaces"
+    name = SurfacesConfig.EXPERIMENT
     config_class = SurfacesConfig
     preset_fields = ("preset",)
     monitored = "loss"
@@ -65,11 +66,18 @@ class SurfacesExperiment(Experiment):
         """Returns the mean final loss of the warped learner and of plain descent."""
         scores = _scores(learner, tasks.validation)
         figures = _figures(scores)
-        return {name: figures[name] for name in ("loss", "loss_plain", "better")}
+        return {
+            **{name: figures[name] for name in ("loss", "loss_plain", "better")},
+            BY_TASK: by_task(self.by_task(tasks, scores)),
+        }
 
     def score(self, learner: Any, tasks: Surfaces) -> dict[str, np.ndarray]:
         """Returns the trajectories and losses of both on the test surfaces."""
         return _scores(learner, tasks.test)
+
+    def by_task(self, tasks: Surfaces, scores: dict[str, Any]) -> dict[str, Any]:
+        """Returns the final loss on each surface, the mean of its starts."""
+        return {"loss": scores["loss"][:, -1].reshape(-1, tasks.starts).mean(-1)}
 
     def scores_by_task(self, tasks: Surfaces, scores: dict[str, Any]) -> dict[str, Any]:
         """Returns the losses of each start, and the trajectories of the first surface."""
@@ -99,7 +107,7 @@ class SurfacesExperiment(Experiment):
     def write_plots(self, run: RunDirectory) -> None:
         """Draws surfaces with trajectories, still and moving, and the losses."""
         learner = keras.models.load_model(run.model)
-        scores = {name: np.asarray(values) for name, values in run.read_json(run.scores).items()}
+        scores = {name: np.asarray(values) for name, values in run.read_scores().items()}
         surface, warp = scores["surface"][0], warp_of(learner)
         trajectories = surface_plots.Trajectories(
             scores["theta"], scores["warped"], scores["plain"]

@@ -41,6 +41,7 @@ class SurfacesConfig(AdamOptions):
     inner_steps: int = 100
     """Adaptation steps."""
 
+    EXPERIMENT: ClassVar[str] = "surfaces"
     META_BATCH: ClassVar[str] = "starts"
 
     @property

@@ -1,5 +1,6 @@
 """Figures of meta-training over meta-steps, drawn from what a run has measured."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,26 @@ def write_reward_plot(run: RunDirectory) -> None:
 
 
 def write_validation_plot(run: RunDirectory, name: str) -> None:
-    """Draws a figure of the validation tasks, if there was an evaluation.
+    """Draws a figure of the validation tasks, that of the untrained learner as a level beside it.
 
     Args:
         run: The run.
         name: The figure.
     """
     path = run.plots / f"validation_{name}.png"
-    _write(run.evaluations(), name, f"validation {name}", path)
+    rows = run.evaluations()
+    begun = len(rows) > 1 and rows[0]["step"] == 0
+    levels = {"untrained": rows[0][name]} if begun else None
+    _write(rows, name, f"validation {name}", path, levels)
 
 
-def _write(rows: list[dict[str, Any]], name: str, label: str, path: Path) -> None:
+def _write(
+    rows: list[dict[str, Any]],
+    name: str,
+    label: str,
+    path: Path,
+    levels: Mapping[str, float] | None = None,
+) -> None:
     if rows:
         steps, values = [row["step"] for row in rows], [row[name] for row in rows]
-        plotting.meta_training(steps, values, path, ylabel=label)
+        plotting.meta_training(steps, values, path, ylabel=label, levels=levels)

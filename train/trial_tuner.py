@@ -12,6 +12,7 @@ import keras_tuner
 from warptf import tuning
 
 from .experiment import Experiment
+from .run_directory import RunDirectory
 from .run_options import flag
 from .tune_directory import TuneDirectory
 from .tune_options import TuneOptions
@@ -88,7 +89,7 @@ class TrialMixin(tuning.LoudTrials):
     def _outcome(self, config: Any) -> dict[str, Any]:
         keras.backend.clear_session()
         run = self._folder.trial_run(config)
-        config = dataclasses.replace(config, run_dir=run, resume=True)
+        config = dataclasses.replace(config, run_dir=run, resume=RunDirectory(run).begun)
         try:
             figures = self._experiment.train_for_validation(config)
         except OSError as error:

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from .run_directory import read_json, write_json
 from .run_options import RunOptions
 from .tune_options import TuneOptions
+from .whole_files import read_json, write_json
 
 
 class TuneDirectory:

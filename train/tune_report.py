@@ -9,10 +9,10 @@ from warptf import plotting
 from warptf.tuning import Choices, SearchSpace
 
 from .experiment import Experiment
-from .run_directory import write_json, write_text
 from .run_options import RunOptions, flag
 from .trial_tuner import trial_config
 from .tune_directory import TuneDirectory
+from .whole_files import write_json, write_text
 
 COMPLETED = "completed"
 FAILED = "failed"

@@ -6,11 +6,11 @@ import threading
 from pathlib import Path
 
 from .experiments import EXPERIMENTS
-from .run_directory import read_json
 from .threads import use_threads
 from .trial_tuner import make_tuner
 from .tune_directory import TuneDirectory
 from .tune_space import read_space
+from .whole_files import read_json
 
 
 def main() -> int:

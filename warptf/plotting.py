@@ -48,6 +48,7 @@ def meta_training(
     path: str | os.PathLike[str],
     *,
     ylabel: str = "loss",
+    levels: Mapping[str, float] | None = None,
 ) -> None:
     """Draws a figure of meta-training over meta-steps.
 
@@ -56,6 +57,7 @@ def meta_training(
         losses: The figure at each of them.
         path: The image file to write; its suffix gives the format.
         ylabel: What the figure is.
+        levels: Values at which to draw a horizontal line, by what they are.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "loss.png"
@@ -65,6 +67,9 @@ def meta_training(
     """
     figure, axes = _figure()
     axes.plot(steps, losses, marker="." if len(steps) < 30 else "")
+    _draw_levels(axes, levels)
+    if levels:
+        axes.legend(fontsize="small")
     axes.set(xlabel="meta-step", ylabel=ylabel, title="Meta-training")
     _write(figure, path)
 
@@ -135,9 +140,7 @@ def bands(
         (line,) = axes.plot(x, rows.mean(0), label=name)
         low, high = np.quantile(rows, (0.25, 0.75), axis=0)
         axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
-    for rank, (name, level) in enumerate((levels or {}).items()):
-        style = ("--", ":", "-.")[rank % 3]
-        axes.axhline(level, color="gray", linestyle=style, label=name)
+    _draw_levels(axes, levels)
     for mark in marks:
         axes.axvline(mark, color="gray", linewidth=0.5)
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -277,6 +280,12 @@ def _heights(column: Sequence[Any], log: bool) -> tuple[np.ndarray, dict[float, 
     heights = (scaled - scaled.min()) / span if span else np.full(len(scaled), 0.5)
     ends = {int(np.argmin(numbers)), int(np.argmax(numbers))}
     return heights, {float(heights[end]): f"{numbers[end]:.4g}" for end in ends}
+
+
+def _draw_levels(axes: Any, levels: Mapping[str, float] | None) -> None:
+    for rank, (name, level) in enumerate((levels or {}).items()):
+        style = ("--", ":", "-.")[rank % 3]
+        axes.axhline(level, color="gray", linestyle=style, label=name)
 
 
 def _figure() -> tuple[Any, Any]:

@@ -15,6 +15,8 @@ FILES = {
     "scores.json",
     "model.keras",
     "checkpoints/latest.keras",
+    "checkpoints/previous.keras",
+    "plots/drawn.json",
     "plots/meta_training.png",
 }
 

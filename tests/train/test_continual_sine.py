@@ -41,7 +41,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_run_directory_holds_what_is_promised(finished: Path) -> None:
     plots = ("losses_in_order", "losses_shuffled", "fits", "validation_loss")
-    check_files(finished, "checkpoints/best.keras", *(f"plots/{name}.png" for name in plots))
+    check_files(
+        finished,
+        "checkpoints/best.keras",
+        "scores_untrained.json",
+        *(f"plots/{name}.png" for name in plots),
+    )
 
 
 def test_figures_follow_from_the_scores(finished: Path) -> None:

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from contracts.experiment import check_evaluation, check_files
+from scipy import stats
 
 from warptf.train.cli import main
+from warptf.train.compare import compare
 from warptf.train.few_shot import FewShotExperiment
 from warptf.train.few_shot_config import FewShotConfig, MetaLearner
+from warptf.train.selection import chosen
 
 EXPERIMENT = FewShotExperiment()
 TINY = dict(
@@ -50,7 +53,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_directory_holds_what_is_promised(finished: Path) -> None:
-    check_files(finished, "checkpoints/best.keras", "plots/validation_accuracy.png")
+    check_files(
+        finished, "checkpoints/best.keras", "scores_untrained.json", "plots/validation_accuracy.png"
+    )
 
 
 def test_result_is_the_mean_of_the_scores(finished: Path) -> None:
@@ -66,11 +71,37 @@ def test_result_is_the_mean_of_the_scores(finished: Path) -> None:
 
 def test_best_learner_on_validation_is_reported(finished: Path) -> None:
     rows = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
-    accuracies = {row["step"]: row["accuracy"] for row in rows if row["kind"] == "evaluation"}
+    evaluations = [row for row in rows if row["kind"] == "evaluation"]
+    assert [row["step"] for row in evaluations] == [0, 1, 2]
+    for row in evaluations:
+        for name in ("accuracy", "loss"):
+            assert len(row["by_task"][name]) == 4
+            assert np.mean(row["by_task"][name]) == pytest.approx(row[name], abs=1e-6)
     result = json.loads((finished / "result.json").read_text())
-    assert list(accuracies) == [0, 1, 2]
-    assert result["reported_model"] == "best on validation"
-    assert result["reported_meta_step"] == max(accuracies, key=accuracies.__getitem__)
+    best = chosen(evaluations, "accuracy")
+    assert result["reported_meta_step"] == best["step"]
+    assert result["validation_accuracy"] == best["accuracy"]
+    assert result["validation_accuracy_untrained"] == evaluations[0]["accuracy"]
+    assert result["reported_model"].startswith("untrained") == (best["step"] == 0)
+
+
+def test_the_untrained_learner_has_figures_of_its_own(finished: Path) -> None:
+    result = json.loads((finished / "result.json").read_text())
+    config = FewShotConfig.from_json(json.loads((finished / "config.json").read_text()))
+    tasks = EXPERIMENT.build_tasks(config)
+    scores = EXPERIMENT.build_learner(config, tasks).evaluate_tasks(tasks.test)
+    untrained = np.asarray(scores["accuracy"], "float64")
+    assert result["accuracy_untrained"] == pytest.approx(untrained.mean(), abs=1e-6)
+    assert result["macro_f1_untrained"] == pytest.approx(np.mean(scores["macro_f1"]), abs=1e-6)
+    reported = json.loads((finished / "scores.json").read_text())["accuracy"]
+    gained = stats.ttest_rel(reported, untrained).confidence_interval(0.95)
+    if np.ptp(np.asarray(reported) - untrained):
+        middle, half = (gained.high + gained.low) / 2, (gained.high - gained.low) / 2
+        assert result["accuracy_gain"] == pytest.approx(middle, abs=1e-5)
+        assert result["accuracy_gain_ci95"] == pytest.approx(half, abs=1e-5)
+    rows = {row["run"]: row for row in compare([finished])}
+    assert rows["warp-maml"]["accuracy"] == result["accuracy"]
+    assert rows["warp-maml, untrained"]["accuracy"] == result["accuracy_untrained"]
 
 
 def test_test_classes_take_no_part_in_training(finished: Path) -> None:

@@ -37,8 +37,9 @@ def result_without_seconds(path: Path) -> dict:
 
 def kill_after(flags: list[str], lines: int, delay: float, run_dir: Path) -> None:
     """Starts or continues the run in a process of its own and kills it after some lines."""
+    begun = ["--resume"] if (run_dir / "config.json").exists() else []
     process = subprocess.Popen(
-        [sys.executable, "-m", "warptf.train", *flags, "--run-dir", str(run_dir), "--resume"],
+        [sys.executable, "-m", "warptf.train", *flags, "--run-dir", str(run_dir), *begun],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},

@@ -33,7 +33,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_run_directory_holds_what_is_promised(finished: Path) -> None:
     check_files(
-        finished, "checkpoints/best.keras", "plots/validation_loss.png", "plots/adaptation.png"
+        finished,
+        "checkpoints/best.keras",
+        "scores_untrained.json",
+        "plots/validation_loss.png",
+        "plots/adaptation.png",
     )
 
 

@@ -27,7 +27,12 @@ def read(path: Path) -> Any:
 
 def test_run_directory_holds_what_is_promised(finished: Path) -> None:
     plots = ("surface.png", "descent.gif", "final.png", "validation_loss.png")
-    check_files(finished, "checkpoints/best.keras", *(f"plots/{name}" for name in plots))
+    check_files(
+        finished,
+        "checkpoints/best.keras",
+        "scores_untrained.json",
+        *(f"plots/{name}" for name in plots),
+    )
 
 
 def test_figures_follow_from_the_scores(finished: Path) -> None:

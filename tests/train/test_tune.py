@@ -118,7 +118,7 @@ def test_search_in_which_all_trials_fail(
 def kill_in_trial(flags: list[str], run_dir: Path, ended: int) -> None:
     """Starts a search in a process of its own and kills it once some trials have ended."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "warptf.train", *flags, "--run-dir", str(run_dir), "--resume"],
+        [sys.executable, "-m", "warptf.train", *flags, "--run-dir", str(run_dir)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

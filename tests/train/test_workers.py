@@ -19,7 +19,8 @@ SINE += ["--meta-steps", "600", "--epoch-steps", "20", "--evaluate-every", "10"]
 
 def start(run_dir: Path, logs: Path) -> list:
     logs.mkdir()
-    flags = [*SINE, "--strategy", "multiworker", "--run-dir", str(run_dir), "--resume"]
+    flags = [*SINE, "--strategy", "multiworker", "--run-dir", str(run_dir)]
+    flags += ["--resume"] if run_dir.exists() else []
     return start_workers([[sys.executable, "-m", "warptf.train", "train", *flags]] * 2, logs)
 
 
