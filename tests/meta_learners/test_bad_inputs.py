@@ -9,6 +9,7 @@ from meta_learners.problems import classification_tasks, cross_entropy, network,
 import warptf
 from warptf.initializations import Reptile
 from warptf.inner_optimizers import SGD, LearnedSGD
+from warptf.objectives import WarpGrad
 from warptf.tasks import Task
 
 GOOD = classification_tasks(2, 3, 3, replay=True)
@@ -168,7 +169,11 @@ CONSTRUCTION = {
     "objective": ({"objective": "exact"}, TypeError, "objective must be .*got 'exact'"),
     "initialization": ({"initialization": "leap"}, TypeError, "initialization must be .*'leap'"),
     "unbuilt": ({"model": keras.Sequential([keras.layers.Dense(2)])}, ValueError, "is not built"),
-    "no warp": ({"model": network(warp=False)}, ValueError, "no warp variables.*objective=None"),
+    "no warp": (
+        {"model": network(warp=False), "objective": WarpGrad()},
+        ValueError,
+        "no warp variables.*leave the objective out",
+    ),
     "no task": (
         {"model": keras.Sequential([keras.Input((2,)), warptf.layers.WarpDense(2)])},
         ValueError,
@@ -188,6 +193,7 @@ def test_bad_arguments_are_refused(case):
 @pytest.mark.parametrize(
     "change, message",
     [
+        ({"model": network(warp=False)}, "has no warp variables: use OnlineMetaLearner"),
         ({"objective": None}, "objective=None: use OnlineMetaLearner"),
         ({"replay_batch_size": 0}, "replay_batch_size must be .* got 0"),
         ({"replay_batch_size": 1.5}, "replay_batch_size must be .* got 1.5"),
@@ -197,7 +203,9 @@ def test_bad_arguments_are_refused(case):
 )
 def test_bad_arguments_of_the_offline_algorithm_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        warptf.OfflineMetaLearner(network(), SGD(0.1), 3, **change)
+        warptf.OfflineMetaLearner(
+            **{"model": network(), "inner_optimizer": SGD(0.1), "inner_steps": 3, **change}
+        )
 
 
 def test_a_replay_batch_that_does_not_divide_the_buffer_is_refused():

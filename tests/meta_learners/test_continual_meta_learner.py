@@ -197,7 +197,11 @@ def test_without_objective_phi_stays() -> None:
     ("arguments", "error", "message"),
     [
         (dict(objective=WarpGrad("exact")), ValueError, "differentiates inner steps twice"),
-        (dict(model=network(warp=False)), ValueError, "no warp variables"),
+        (
+            dict(model=network(warp=False), objective=WarpGrad("none")),
+            ValueError,
+            "no warp variables",
+        ),
         (dict(warp_update_interval=0), ValueError, "warp_update_interval"),
         (dict(objective="warp"), TypeError, "objective"),
         (dict(model="model"), TypeError, "model"),

@@ -1,7 +1,7 @@
 """Algorithm 3: task and warp parameters learned together from a stream."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -14,6 +14,7 @@ from warptf.meta_learners.cross_replica_steps import (
     all_reduce_mean,
     gather,
 )
+from warptf.meta_learners.default_objective import AUTO, resolved_objective
 from warptf.meta_learners.learner_model import LearnerModel
 from warptf.meta_learners.loss_scales import all_finite
 from warptf.meta_learners.outer_optimizers import OuterOptimizers, optimizer_or_copy
@@ -26,8 +27,6 @@ from warptf.reinforcement.served_agent import export_agent
 
 Tensors = list[tf.Tensor]
 
-DEFAULT_OBJECTIVE = WarpGrad("none")
-
 
 @keras.saving.register_keras_serializable(package="warptf")
 class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
@@ -38,16 +37,18 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
     $g_\phi$; after $\eta$ steps $\phi$ moves along the mean of what was added. There is no inner
     loop and no initialisation: $\theta$ learns on, as long as the stream goes.
 
-    The objective for $\phi$ is Eq. 8 by default. With `WarpGrad("finite_difference")` it is Eq. 7:
-    the second-order part $-\alpha \, \partial_\phi (\nabla_\theta L_{task}(\theta; \phi) \cdot v)$
-    is estimated from first derivatives, $\alpha$ being the task optimizer's learning rate; the step
-    that is looked ahead is one of gradient descent, whatever optimizer takes it.
+    The objective for $\phi$ is Eq. 8 by default, and none for a model without warp layers. With
+    `WarpGrad("finite_difference")` it is Eq. 7: the second-order part $-\alpha \, \partial_\phi
+    (\nabla_\theta L_{task}(\theta; \phi) \cdot v)$ is estimated from first derivatives, $\alpha$
+    being the task optimizer's learning rate; the step that is looked ahead is one of gradient
+    descent, whatever optimizer takes it.
 
     Args:
         model: a built Keras model with task layers and, for an objective, warp layers; for
             reinforcement learning a `warptf.reinforcement.RecurrentAgent`.
-        objective: `WarpGrad("none")` (default), `WarpGrad("finite_difference")`, or `None` to leave
-            $\phi$ alone.
+        objective: `WarpGrad("none")`, `WarpGrad("finite_difference")`, or `None` to leave $\phi$
+            alone. By default (`"auto"`) it follows the model: the first where there are warp
+            variables, else `None`.
         warp_update_interval: $\eta$. Defaults to 30.
         seed: an integer from which all random numbers derive. Defaults to 0.
         **kwargs: `name` and other arguments of `keras.Model`.
@@ -76,28 +77,23 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
     def __init__(
         self,
         model: keras.Model,
-        objective: WarpGrad | None = DEFAULT_OBJECTIVE,
+        objective: WarpGrad | Literal["auto"] | None = AUTO,
         warp_update_interval: int = 30,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
         check_kind("model", model, keras.Model)
         super().__init__(model, **kwargs)
-        check_kind("objective", objective, (WarpGrad, type(None)))
-        self.objective = objective
         self.warp_update_interval = positive_integer("warp_update_interval", warp_update_interval)
         self.seed = int(seed)
         parts = self.partition
-        if objective is not None and objective.second_order == "exact":
+        self.objective: WarpGrad | None = resolved_objective(
+            objective, WarpGrad("none"), WarpGrad, model.name, parts.warp_variables
+        )
+        if self.objective is not None and self.objective.second_order == "exact":
             raise ValueError(
                 'objective WarpGrad("exact") differentiates inner steps twice, and a stream has '
                 'none: use WarpGrad("none") or WarpGrad("finite_difference").'
-            )
-        if objective is not None and not parts.warp_variables:
-            raise ValueError(
-                f"model {model.name!r} has no warp variables for the objective to move: insert "
-                "warp layers (warptf.interleave), declare some (warptf.designate), or pass "
-                "objective=None."
             )
         if parts.context_variables:
             raise ValueError(
@@ -211,7 +207,8 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             kwargs["validation_data"] = validation
         kwargs.setdefault("shuffle", False)
         x = self._shared(x, kwargs, "steps_per_epoch", "training")
-        return super().fit(x, *args, **kwargs)
+        with self._experience().failures_named():
+            return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Scores the learner as it stands.
@@ -227,7 +224,8 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         if not kwargs.get("_use_cached_eval_dataset"):
             self._prepare(x, "evaluation", kwargs.get("steps"), "steps")
             x = self._shared(x, kwargs, "steps", "evaluation")
-        return super().evaluate(x, *args, **kwargs)
+        with self._experience().failures_named():
+            return super().evaluate(x, *args, **kwargs)
 
     def _prepare(self, data: Any, where: str, steps: int | None, argument: str) -> None:
         if self.experience is None:

@@ -1,7 +1,7 @@
 """The base of all meta-learners that adapt by an inner loop."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -15,6 +15,7 @@ from warptf.initializations.initialization import (
 )
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
+from warptf.meta_learners.default_objective import resolved_objective
 from warptf.meta_learners.learner_model import LearnerModel
 from warptf.meta_learners.outer_optimizers import OuterOptimizers, optimizer_or_copy
 from warptf.meta_learners.seeds import TRAINING, task_seed
@@ -29,6 +30,7 @@ from warptf.meta_learners.task_checks import check_ends, check_task, check_value
 from warptf.meta_learners.task_metrics import TaskMetrics
 from warptf.meta_learners.task_scoring import TaskScoring
 from warptf.objectives.objective import Objective
+from warptf.objectives.warp_grad import WarpGrad
 from warptf.partition import input_spec, output_spec
 from warptf.tasks.task import Task
 
@@ -50,7 +52,9 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         model: a built Keras model with task layers and, for an objective, warp layers.
         inner_optimizer: the update rule $u$ of the inner loop.
         inner_steps: $K \ge 1$, the number of inner steps in training.
-        objective: what $\phi$ minimises, or `None` to leave $\phi$ alone.
+        objective: what $\phi$ minimises, or `None` to leave $\phi$ alone. `"auto"` follows the
+            model: `WarpGrad()` where it has warp variables or the inner optimizer learned values,
+            else `None`.
         initialization: what $\theta_0$ minimises.
         initialization_weight: $\lambda$ of Eq. 9. Defaults to 1.
         evaluation_steps: inner steps in `evaluate` and `adapt`; `inner_steps` if `None`.
@@ -73,7 +77,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         model: keras.Model,
         inner_optimizer: InnerOptimizer,
         inner_steps: int,
-        objective: Objective | None = None,
+        objective: Objective | Literal["auto"] | None = None,
         initialization: Initialization | None = None,
         initialization_weight: float = 1.0,
         evaluation_steps: int | None = None,
@@ -87,11 +91,9 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             raise ValueError(f"batch_norm must be one of {BATCH_NORMS}, got {batch_norm!r}.")
         initialization = Fixed() if initialization is None else initialization
         check_kind("inner_optimizer", inner_optimizer, InnerOptimizer)
-        check_kind("objective", objective, (Objective, type(None)))
         check_kind("initialization", initialization, Initialization)
         self.inner_optimizer = initialization.inner_optimizer(inner_optimizer)
         self.inner_steps = positive_integer("inner_steps", inner_steps)
-        self.objective: Any = objective
         self.initialization = initialization
         self.initialization_weight = float(initialization_weight)
         self.evaluation_steps = (
@@ -103,12 +105,9 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         self.batch_norm = batch_norm
         self.inner_optimizer.build_for(self._learner.theta_variables)
         shared = (*self.partition.warp_variables, *self.inner_optimizer.trainable_variables)
-        if objective is not None and not shared:
-            raise ValueError(
-                f"model {model.name!r} has no warp variables for the objective to move: insert "
-                "warp layers (warptf.interleave), declare some (warptf.designate), learn the "
-                "inner rates (warptf.inner_optimizers.LearnedSGD), or pass objective=None."
-            )
+        self.objective: Any = resolved_objective(
+            objective, WarpGrad(), Objective, model.name, shared
+        )
         self.meta_step = self._same_everywhere("meta_step", (), "int64")
         self._model_input = input_spec(model)
         self._input_rank = len(self._model_input.shape)
@@ -203,9 +202,10 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         """Refuses to train where nothing would move."""
         if self.objective is None and not self.initialization.learns:
             raise ValueError(
-                "there is nothing to meta-train: objective is None and the initialization is "
-                "Fixed. Pass an objective, such as warptf.objectives.WarpGrad(), or an "
-                "initialization."
+                "there is nothing to meta-train: objective is None, as it is by default where no "
+                "layer is a warp layer, and the initialization is Fixed. Insert warp layers "
+                "(warptf.interleave), or pass an initialization, such as "
+                "warptf.initializations.MAML()."
             )
         if self.objective is None and self.inner_optimizer.trainable_variables:
             raise ValueError(

@@ -1,6 +1,6 @@
 """Algorithm 2: warp parameters learned from replayed trajectories."""
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -10,8 +10,8 @@ from warptf.initializations.initialization import Initialization
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, own, replica_id
+from warptf.meta_learners.default_objective import AUTO
 from warptf.meta_learners.meta_learner import MetaLearner
-from warptf.meta_learners.online_meta_learner import DEFAULT_OBJECTIVE
 from warptf.meta_learners.replay_buffer import STORAGES, make_replay_buffer
 from warptf.meta_learners.seeds import REPLAY_ORDER, task_seed
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
@@ -36,7 +36,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         model: a built Keras model with task and warp layers.
         inner_optimizer: the update rule of the inner loop.
         inner_steps: $K$, the number of inner steps in training.
-        objective: what $\phi$ minimises; `WarpGrad()` by default.
+        objective: what $\phi$ minimises; `WarpGrad()` by default (`"auto"`).
         initialization: what $\theta_0$ minimises; `Fixed()` if `None`.
         initialization_weight: $\lambda$ of Eq. 9. Defaults to 1.
         evaluation_steps: inner steps in `evaluate` and `adapt`; `inner_steps` if `None`.
@@ -81,7 +81,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         model: keras.Model,
         inner_optimizer: InnerOptimizer,
         inner_steps: int,
-        objective: Objective = DEFAULT_OBJECTIVE,
+        objective: Objective | Literal["auto"] = AUTO,
         initialization: Initialization | None = None,
         initialization_weight: float = 1.0,
         evaluation_steps: int | None = None,
@@ -102,12 +102,13 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
             seed=seed,
             **kwargs,
         )
-        if objective is None:
+        if self.objective is None:
+            got = f"model {model.name!r} has no warp variables" if objective else "objective=None"
             raise ValueError(
-                "the offline algorithm replays steps for an objective, got objective=None: use "
-                "OnlineMetaLearner to learn an initialisation alone."
+                f"the offline algorithm replays steps for an objective, got {got}: use "
+                "OnlineMetaLearner to learn an initialisation alone, or insert warp layers."
             )
-        if objective.differentiates_adaptation:
+        if self.objective.differentiates_adaptation:
             raise ValueError(
                 f"the offline algorithm replays single steps, but {type(objective).__name__} is "
                 "differentiated through all of them: use OnlineMetaLearner."

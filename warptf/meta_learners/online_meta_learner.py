@@ -1,6 +1,6 @@
 """Algorithm 1: warp parameters learned while tasks are being learned."""
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -12,6 +12,7 @@ from warptf.initializations.maml import MAML
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, all_reduce_mean, gather
+from warptf.meta_learners.default_objective import AUTO
 from warptf.meta_learners.diverged_tasks import leave_out_diverged
 from warptf.meta_learners.loss_scales import all_finite
 from warptf.meta_learners.meta_learner import MetaLearner
@@ -25,12 +26,10 @@ from warptf.meta_learners.task_axes import (
 )
 from warptf.meta_learners.worker_shares import is_multi_worker
 from warptf.objectives.objective import Objective
-from warptf.objectives.warp_grad import WarpGrad
 from warptf.tasks.task import Task
 
 Tensors = list[tf.Tensor]
 
-DEFAULT_OBJECTIVE = WarpGrad()
 _GRADIENTS = ("phi", "hyper", "initialization")
 
 
@@ -47,7 +46,9 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         model: a built Keras model with task layers and, for an objective, warp layers.
         inner_optimizer: the update rule of the inner loop.
         inner_steps: $K$, the number of inner steps in training.
-        objective: what $\phi$ minimises; `WarpGrad()` by default, `None` to leave $\phi$ alone.
+        objective: what $\phi$ minimises, or `None` to leave $\phi$ alone. By default (`"auto"`) it
+            follows the model: `WarpGrad()` where there are warp variables, or learned values of
+            the inner optimizer, else `None`.
         initialization: what $\theta_0$ minimises; `Fixed()` if `None`.
         initialization_weight: $\lambda$ of Eq. 9. Defaults to 1.
         evaluation_steps: inner steps in `evaluate` and `adapt`; `inner_steps` if `None`.
@@ -63,7 +64,8 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
 
     Raises:
         TypeError: an argument of the wrong kind.
-        ValueError: a number out of range, or a model without task or warp variables.
+        ValueError: a number out of range, or a model without task variables, or without warp
+            variables where an objective was given.
 
     Example:
         >>> import keras, numpy as np, tensorflow as tf, warptf
@@ -88,7 +90,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         model: keras.Model,
         inner_optimizer: InnerOptimizer,
         inner_steps: int,
-        objective: Objective | None = DEFAULT_OBJECTIVE,
+        objective: Objective | Literal["auto"] | None = AUTO,
         initialization: Initialization | None = None,
         initialization_weight: float = 1.0,
         evaluation_steps: int | None = None,
