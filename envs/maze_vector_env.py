@@ -1,5 +1,6 @@
 """Many mazes as one environment of Gymnasium."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -9,7 +10,7 @@ from gymnasium.vector.utils import batch_space
 
 from .checks import checked_actions, whole_number
 from .episode_batch import EpisodeBatch
-from .episode_seeds import EpisodeSeeds
+from .episode_seeds import EpisodeSeeds, Seed
 from .maze import Maze
 from .maze_picture import as_image, as_text
 from .render_options import checked_render_mode, warn_of_no_mode
@@ -77,13 +78,13 @@ class MazeVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         self._seeds = EpisodeSeeds(self.num_envs)
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: Seed = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Starts an episode in each maze.
 
         Args:
-            seed: A non-negative integer, or `None` (default) for the next episodes of the last
-                seed.
+            seed: A non-negative integer; a list of them, one for each maze, `None` among them for
+                the next episode there; or `None` (default) for the next episodes of all.
             options: `{"goal": cell}` sets the goals of these episodes, one for all or `[B]`.
                 Defaults to random ones.
 
@@ -91,11 +92,13 @@ class MazeVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
             The observations `[B, 17]` and the infos.
 
         Raises:
-            TypeError: A goal is no integer.
-            ValueError: A goal is no free cell other than the centre, or options hold more.
+            TypeError: A goal or a seed is no integer.
+            ValueError: There are not as many seeds as mazes, a goal is no free cell other than the
+                centre, or options hold more.
         """
         goal = goal_of(options)
-        super().reset(seed=seed)
+        # The base class knows one seed alone.
+        super().reset(seed=None if isinstance(seed, Sequence | np.ndarray) else seed)
         seeds = self._seeds.following(seed, self.np_random)
         return self._episodes.reset(seeds, goal), self._infos()
 

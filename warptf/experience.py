@@ -1,5 +1,6 @@
 """The base class of what a learner learns from in a stream of tasks."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -110,6 +111,10 @@ class Experience:
             seed: two integers, different for each batch.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement score().")
+
+    def failures_named(self) -> contextlib.AbstractContextManager[None]:
+        """Returns the context of `fit` and `evaluate`, which says what failed outside of graphs."""
+        return contextlib.nullcontext()
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -45,6 +45,16 @@ def test_it_does_what_a_loop_over_single_environments_does(seed, count, length) 
         assert_same(loop.step(actions), batched.step(actions))
 
 
+def test_seeds_may_be_a_list_as_in_gymnasiums_loop() -> None:
+    loop = SyncVectorEnv([lambda: MazeEnv(size=7, episode_length=2)] * 3)
+    batched = MazeVectorEnv(3, size=7, episode_length=2)
+    goal = {"goal": 8}
+    for seed in ([5, 2**40, 5], None, [None, 7, None], None, [1, 2, None], 9, [None] * 3):
+        assert_same(loop.reset(seed=seed, options=goal), batched.reset(seed=seed, options=goal))
+        for actions in np.random.default_rng(0).integers(0, 4, [4, 3]):
+            assert_same(loop.step(actions), batched.step(actions))
+
+
 def test_episodes_are_those_of_a_batch_in_the_graph() -> None:
     env, maze = MazeVectorEnv(3, size=7, episode_length=20), Maze(size=7, episode_length=20)
     actions = np.random.default_rng(1).integers(0, 4, [20, 3])
@@ -122,5 +132,11 @@ def test_arguments_that_cannot_be_are_refused() -> None:
         MazeVectorEnv(2, render_mode="human")
     with pytest.raises(ValueError, match=r"goal must have shape \[\] or \[2\], got \(3,\)"):
         MazeVectorEnv(2).reset(options={"goal": [14, 15, 16]})
+    with pytest.raises(ValueError, match="a list of 2, one for each environment, got 3"):
+        MazeVectorEnv(2).reset(seed=[1, 2, 3])
+    with pytest.raises(TypeError, match=r"integers or None, got 1\.5"):
+        MazeVectorEnv(2).reset(seed=[1, 1.5])
+    with pytest.raises(ValueError, match="no negative integers, got -1"):
+        MazeVectorEnv(2).reset(seed=[1, -1])
     with pytest.raises(gymnasium.error.ResetNeeded, match="call reset"):
         MazeVectorEnv(2).step([0, 0])

@@ -14,7 +14,7 @@ def test_steps_are_those_of_gymnasium() -> None:
     environment = GymnasiumEnvironment("CartPole-v1", episodes=3, episode_length=60)
     state, observation = environment.reset(tf.constant([[0, 7], [0, 8], [1, 9]]))
     own = [gymnasium.make("CartPole-v1") for _ in range(3)]
-    seeds = (7, 8, 2**32 + 9)
+    seeds = (7, 8, (9 + 2654435769) % 2**31)
     expected = [env.reset(seed=seed)[0] for env, seed in zip(own, seeds, strict=True)]
     np.testing.assert_array_equal(observation, expected)
     rng, alive = np.random.default_rng(0), np.ones(3)
@@ -63,14 +63,11 @@ def test_a_saved_learner_has_its_environment(tmp_path) -> None:
 
 
 def test_what_cannot_be_learned_from_is_refused() -> None:
-    with pytest.raises(TypeError, match="discrete actions"):
-        GymnasiumEnvironment("Pendulum-v1", episodes=2)
-    with pytest.raises(TypeError, match="observed by numbers"):
-        GymnasiumEnvironment("FrozenLake-v1", episodes=2)
     made = GymnasiumEnvironment(lambda: gymnasium.make("CartPole-v1"), 2, episode_length=5)
     with pytest.raises(ValueError, match="cannot be saved"):
         made.get_config()
     with pytest.raises(ValueError, match="2 episodes"):
         made.reset(tf.zeros([3, 2], tf.int32))
-    with pytest.raises(ValueError, match="episode_length must be at least 1"):
-        GymnasiumEnvironment("CartPole-v1", 2, episode_length=-1)
+    for length in (-1, 0):
+        with pytest.raises(ValueError, match=f"episode_length must be a positive.*{length}"):
+            GymnasiumEnvironment("CartPole-v1", 2, episode_length=length)

@@ -1,5 +1,6 @@
 """Advantage actor-critic on whole episodes."""
 
+import contextlib
 from typing import Any
 
 import keras
@@ -9,7 +10,7 @@ from warptf.experience import Experience, Learned, StreamPart, Tensors
 from warptf.layers.validation import optional_positive_integer, positive_integer
 from warptf.partition import FunctionalLearner
 from warptf.reinforcement.actor_critic_loss import actor_critic_terms
-from warptf.reinforcement.environment import Environment
+from warptf.reinforcement.environment import Environment, failures_named
 from warptf.reinforcement.recurrent_agent import RecurrentAgent
 from warptf.reinforcement.returns import discounted_returns
 from warptf.reinforcement.rollout import EpisodeDraws, Rollout, collect, episode_draws
@@ -205,6 +206,10 @@ class ActorCritic(Experience):
             logits, values = learner.model.heads(record.outputs)
         loss, metrics = self._loss(logits, values, record, returns)
         return {"loss": loss, **metrics}
+
+    def failures_named(self) -> contextlib.AbstractContextManager[None]:
+        """Returns the context in which errors of the environment keep their own words."""
+        return failures_named(self.environment)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""

@@ -1,5 +1,6 @@
 """What a learner needs of an environment."""
 
+import contextlib
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -43,3 +44,13 @@ class Environment(Protocol):
         Args:
             state: a state.
         """
+
+
+def failures_named(environment: Environment) -> contextlib.AbstractContextManager[None]:
+    """Returns the context in which errors of an environment in Python keep their own words.
+
+    Args:
+        environment: the environment; its method `failures_named` gives the context, if it has one.
+    """
+    own = getattr(environment, "failures_named", None)
+    return contextlib.nullcontext() if own is None else own()

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from warptf.partition import FunctionalLearner
-from warptf.reinforcement.environment import Environment
+from warptf.reinforcement.environment import Environment, failures_named
 from warptf.reinforcement.rollout import EpisodeDraws, Rollout, collect, episode_draws
 
 # No other random numbers of the library are drawn from seeds that begin with this.
@@ -54,7 +54,8 @@ class Player:
         Args:
             seed: an integer that decides all that is random in them.
         """
-        return self._play(tf.constant([_PLAY, seed]))
+        with failures_named(self._environment):
+            return self._play(tf.constant([_PLAY, seed]))
 
     def environment_seed(self, seed: int) -> tf.Tensor:
         """Returns what the environment is reset with, two integers for each episode.
