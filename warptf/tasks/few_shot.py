@@ -129,7 +129,10 @@ class FewShot:
         seed: int = 0,
     ) -> None:
         if not isinstance(bank, ImageBank):
-            raise TypeError(f"`bank` must be an ImageBank, received {type(bank).__name__}.")
+            raise TypeError(
+                f"`bank` must be an ImageBank, received {type(bank).__name__}; of a CharacterBank "
+                "warptf.tasks.character_classes makes one."
+            )
         if not isinstance(split, ClassSplit):
             raise TypeError(f"`split` must be a ClassSplit, received {type(split).__name__}.")
         if augmentation is not None and not callable(augmentation):
