@@ -273,7 +273,7 @@ COMPILING = {
         "jit_compile must be True, False or \"tasks\", got 'everything'",
     ),
     "one optimizer for two": (
-        {"optimizer": SHARED, "initialization_optimizer": SHARED},
+        {"initialization_optimizer": SHARED, "rate_optimizer": SHARED},
         ValueError,
         "must be different objects: make one instance for each",
     ),

@@ -226,6 +226,3 @@ def test_bad_data_are_refused_before_training() -> None:
         learner.fit(tf.data.Dataset.from_tensors(task))
     with pytest.raises(ValueError, match="compile the meta-learner"):
         warptf.ContinualMetaLearner(network()).fit(stream(1))
-    optimizer = keras.optimizers.SGD()
-    with pytest.raises(ValueError, match="different objects"):
-        learner.compile(optimizer=optimizer, task_optimizer=optimizer, loss="mse")

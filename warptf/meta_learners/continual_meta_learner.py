@@ -1,6 +1,6 @@
 """Algorithm 3: task and warp parameters learned together from a stream."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -17,7 +17,6 @@ from warptf.meta_learners.cross_replica_steps import (
 from warptf.meta_learners.default_objective import AUTO, resolved_objective
 from warptf.meta_learners.learner_model import LearnerModel
 from warptf.meta_learners.loss_scales import all_finite
-from warptf.meta_learners.outer_optimizers import OuterOptimizers, optimizer_or_copy
 from warptf.meta_learners.seeds import EVALUATION, TRAINING, task_seed
 from warptf.meta_learners.supervised import Supervised
 from warptf.meta_learners.task_checks import check_ends
@@ -74,6 +73,9 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         arXiv 1909.00025, algorithm 3.
     """
 
+    _optimizer_of: Mapping[str, str] = {"theta": "task_optimizer"}
+    _times: Sequence[Sequence[str]] = (("theta",), ("phi",))
+
     def __init__(
         self,
         model: keras.Model,
@@ -123,19 +125,20 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         r"""Sets the optimizers and what is learned from.
 
         Args:
-            optimizer: Keras optimizer of the warp parameters $\phi$.
+            optimizer: Keras optimizer of the warp parameters $\phi$, and of the task parameters
+                $\theta$ if these have none of their own. Of both, it counts the steps of $\theta$
+                in `iterations` and those of $\phi$ beside it.
             loss: a Keras loss, for a stream of labelled examples; or a
                 `warptf.experience.Experience`, such as `warptf.reinforcement.ActorCritic`.
             metrics: Keras metrics, for a stream of labelled examples.
-            task_optimizer: Keras optimizer of the task parameters $\theta$; a copy of `optimizer`
-                if `None`.
+            task_optimizer: Keras optimizer of the task parameters $\theta$; `optimizer` if `None`.
             jit_compile: whether XLA compiles a step as one. Defaults to `False`.
             **kwargs: `steps_per_execution`, `run_eagerly` of `keras.Model.compile`.
 
         Raises:
             TypeError: `metrics` is no list.
-            ValueError: no loss, unknown metrics, metrics for an experience that has its own, or
-                the same optimizer object twice.
+            ValueError: no loss, unknown metrics, metrics for an experience that has its own, or an
+                optimizer that was built on other variables.
         """
         if isinstance(loss, Experience):
             if metrics:
@@ -149,32 +152,24 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         super().compile(
             optimizer=optimizer, jit_compile=jit_compile, auto_scale_loss=False, **kwargs
         )
-        self.task_optimizer = optimizer_or_copy(task_optimizer, self.optimizer)
-        if self.task_optimizer is self.optimizer:
-            raise ValueError(
-                "optimizer and task_optimizer move different variables and must be different "
-                "objects: make one instance for each."
-            )
-        parts = self.partition
-        empty = optimizer_or_copy(None, self.optimizer)
-        self._outer: Any = OuterOptimizers(
-            (self.optimizer, parts.warp_variables),
-            (self.task_optimizer, parts.task_variables),
-            (empty, []),
-        )
+        self._compile_outer_update({"task_optimizer": task_optimizer})
         names = ("loss", *self.experience.metric_names)
         self._trackers = {name: self._reported_mean(name) for name in names}
         self._compile_arguments = {"jit_compile": jit_compile, **kwargs}
+
+    def _groups(self) -> dict[str, Sequence[keras.Variable]]:
+        """Returns all that can be learned, as groups of variables by name."""
+        return {"phi": self.partition.warp_variables, "theta": self.partition.task_variables}
+
+    def _moving(self) -> list[str]:
+        """Returns the names of the groups that training moves."""
+        return ["theta"] if self.objective is None else ["theta", "phi"]
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns the arguments of `compile`, serialised; nothing before it was called."""
         if self.experience is None:
             return {}
-        given = {
-            "optimizer": self.optimizer,
-            "task_optimizer": self.task_optimizer,
-            "loss": self.experience,
-        }
+        given = {**self._optimizers_given(), "loss": self.experience}
         return keras.saving.serialize_keras_object({**given, **self._compile_arguments})
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -237,7 +232,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         r"""Moves $\theta$, and $\phi$ at every $\eta$-th step, in cross-replica context."""
         strategy = self.distribute_strategy
         theta, support, learned = strategy.run(self._learn, args=(data,))
-        self._move_if_finite(learned.theta, self._outer.move_initialization)
+        self._move_if_finite({"theta": learned.theta}, self._outer.apply)
         if self.objective is not None:
             strategy.run(self._gather, args=(data, theta, support, learned))
         logs = strategy.run(self._count, args=(learned,))
@@ -316,7 +311,8 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         steps: Any = self.warp_update_interval
         if self._loss_scales is not None:
             steps = tf.convert_to_tensor(self._gathered_steps.value)
-        self._outer.move_phi([tf.convert_to_tensor(v.value) / steps for v in self._gathered])
+        mean = [tf.convert_to_tensor(v.value) / steps for v in self._gathered]
+        self._outer.apply({"phi": mean})
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Scores one batch."""

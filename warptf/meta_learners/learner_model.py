@@ -1,6 +1,8 @@
 """What all meta-learners are: Keras models around a model that is learned."""
 
 import contextlib
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,6 +12,13 @@ from warptf.layers.registration import register_layer_class
 from warptf.loss_scaling import losses_scaled_by, needs_loss_scaling
 from warptf.meta_learners.finite_mean import FiniteMean
 from warptf.meta_learners.loss_scales import LossScales
+from warptf.meta_learners.optimizer_view import variables_of
+from warptf.meta_learners.outer_update import OuterUpdate
+from warptf.meta_learners.training_callbacks import (
+    FinishAverages,
+    refuse_idle,
+    with_callback,
+)
 from warptf.meta_learners.worker_shares import shared
 from warptf.partition import FunctionalLearner, Partition
 
@@ -22,6 +31,11 @@ class LearnerModel(keras.Model):
         **kwargs: `name` and other arguments of `keras.Model`.
     """
 
+    _optimizer_of: Mapping[str, str] = {}
+    """For groups of variables that may have an optimizer of their own, its name."""
+    _times: Sequence[Sequence[str]] = ()
+    """Which groups of variables move at the same time, those that move most often first."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Registers the subclass, so that Keras finds it when loading."""
         super().__init_subclass__(**kwargs)
@@ -29,6 +43,7 @@ class LearnerModel(keras.Model):
 
     def __init__(self, model: keras.Model, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._fits = False
         self.model = model
         self._learner = FunctionalLearner(model)
         self._trackers: dict[str, keras.metrics.Mean] = {}
@@ -38,6 +53,81 @@ class LearnerModel(keras.Model):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Predicts with the model as it stands."""
         return self.model(inputs, training=training)
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns `optimizer` in place of one of a group's own, where none was given."""
+        # An attribute beside `optimizer` for the same object would be saved, and in its place.
+        if name in self._optimizer_of.values():
+            return self.optimizer
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _groups(self) -> dict[str, Sequence[keras.Variable]]:
+        """Returns all that can be learned, as groups of variables by name."""
+        raise NotImplementedError(f"{type(self).__name__} must implement _groups().")
+
+    def _moving(self) -> list[str]:
+        """Returns the names of the groups that training moves."""
+        raise NotImplementedError(f"{type(self).__name__} must implement _moving().")
+
+    def _compile_outer_update(self, given: Mapping[str, Any]) -> None:
+        """Gives each group of variables its optimizer.
+
+        Args:
+            given: what `compile` was given for the optimizers of groups, by name: a Keras
+                optimizer, its name or configuration, or `None`.
+        """
+        own: dict[str, keras.optimizers.Optimizer] = {}
+        for name, value in given.items():
+            optimizer = None if value is None else keras.optimizers.get(value)
+            if any(optimizer is other for other in own.values()):
+                raise ValueError(
+                    f"{' and '.join((*own, name))} move different variables and must be different "
+                    "objects: make one instance for each, or give one `optimizer` for all."
+                )
+            if name in vars(self):
+                delattr(self, name)
+            if optimizer is not None and optimizer is not self.optimizer:
+                own[name] = optimizer
+                setattr(self, name, optimizer)
+        self._own_optimizers = tuple(own)
+        groups = self._groups()
+        optimizers = {
+            group: own.get(self._optimizer_of.get(group, ""), self.optimizer) for group in groups
+        }
+        self._outer: Any = OuterUpdate(groups, self._moving(), optimizers, self._times)
+
+    def _optimizers_given(self) -> dict[str, Any]:
+        """Returns the optimizers as `compile` is to be given them."""
+        return {name: getattr(self, name) for name in ("optimizer", *self._own_optimizers)}
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains as `keras.Model.fit`, with all optimizers' averages written at its end.
+
+        Args:
+            *args: as in `keras.Model.fit`.
+            **kwargs: as in `keras.Model.fit`.
+
+        Raises:
+            ValueError: a callback that acts on an optimizer which moves nothing.
+        """
+        given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
+        if not self._outer.moves_by(self.optimizer):
+            refuse_idle(given.get("callbacks"), self.optimizer)
+        finish = FinishAverages(lambda: self._outer.finish_averages(self.optimizer))
+        given["callbacks"] = with_callback(given.get("callbacks"), finish)
+        self._outer.start_averages()
+        self._fits = True
+        try:
+            return super().fit(**given)
+        finally:
+            self._fits = False
+
+    @property
+    def trainable_weights(self) -> list[keras.Variable]:
+        """The variables that are trained; within `fit`, those that `optimizer` moves."""
+        # At the end of `fit`, Keras has its optimizer write averages over these, in the order that
+        # it was built on.
+        return variables_of(self.optimizer) if self._fits else super().trainable_weights
 
     @property
     def partition(self) -> Partition:

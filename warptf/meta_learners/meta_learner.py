@@ -1,6 +1,6 @@
 """The base of all meta-learners that adapt by an inner loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -17,7 +17,6 @@ from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
 from warptf.meta_learners.default_objective import resolved_objective
 from warptf.meta_learners.learner_model import LearnerModel
-from warptf.meta_learners.outer_optimizers import OuterOptimizers, optimizer_or_copy
 from warptf.meta_learners.seeds import TRAINING, task_seed
 from warptf.meta_learners.serving import Serving
 from warptf.meta_learners.task_axes import (
@@ -71,6 +70,12 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         ValueError: a number out of range, or a model without task variables, or an objective for a
             model without warp variables.
     """
+
+    _optimizer_of: Mapping[str, str] = {
+        "theta_0": "initialization_optimizer",
+        "hyper": "rate_optimizer",
+    }
+    _times: Sequence[Sequence[str]] = (("phi", "theta_0", "hyper"),)
 
     def __init__(
         self,
@@ -133,12 +138,14 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         r"""Sets the outer optimizers, the loss and the metrics.
 
         Args:
-            optimizer: Keras optimizer of the warp parameters $\phi$.
+            optimizer: Keras optimizer of all that is meta-learned and has no optimizer of its own:
+                warp parameters $\phi$, $\theta_0$ and learned rates. It is the one that Keras'
+                callbacks act on.
             loss: Keras loss of the tasks, $L_{task}$.
             metrics: Keras metrics, computed per task and averaged over tasks.
             meta_loss: Keras loss of the query sets, $L_{meta}$; the same as `loss` if `None`.
-            initialization_optimizer: that of $\theta_0$; a copy of `optimizer` if `None`.
-            rate_optimizer: that of the inner optimizer's learned values; a copy of `optimizer` if
+            initialization_optimizer: Keras optimizer of $\theta_0$; `optimizer` if `None`.
+            rate_optimizer: Keras optimizer of the inner optimizer's learned values; `optimizer` if
                 `None`.
             jit_compile: what XLA compiles: nothing, `False` (default); a meta-step as one, `True`;
                 or, `"tasks"`, the part of a meta-step and of an evaluation that learns one task.
@@ -148,8 +155,9 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
 
         Raises:
             TypeError: `metrics` is no list.
-            ValueError: no loss, unknown metrics or two of the same name, the same optimizer
-                object twice, or an unknown `jit_compile`.
+            ValueError: no loss, unknown metrics or two of the same name, the same object as two
+                optimizers of groups, an optimizer that was built on other variables, or an unknown
+                `jit_compile`.
         """
         if jit_compile not in (False, True, "tasks"):
             raise ValueError(f'jit_compile must be True, False or "tasks", got {jit_compile!r}.')
@@ -162,16 +170,11 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             optimizer=optimizer, jit_compile=jit_compile is True, auto_scale_loss=False, **kwargs
         )
         self._jit_tasks = jit_compile == "tasks" and not self.run_eagerly
-        self.initialization_optimizer = optimizer_or_copy(initialization_optimizer, self.optimizer)
-        self.rate_optimizer = optimizer_or_copy(rate_optimizer, self.optimizer)
-        optimizers = (self.optimizer, self.initialization_optimizer, self.rate_optimizer)
-        if len({id(o) for o in optimizers}) < len(optimizers):
-            raise ValueError(
-                "optimizer, initialization_optimizer and rate_optimizer move different variables "
-                "and must be different objects: make one instance for each."
-            )
-        self._outer: OuterOptimizers = OuterOptimizers(
-            *zip(optimizers, self._meta_variables(), strict=True)
+        self._compile_outer_update(
+            {
+                "initialization_optimizer": initialization_optimizer,
+                "rate_optimizer": rate_optimizer,
+            }
         )
         self._problem = Adaptation(
             self._learner,
@@ -193,10 +196,19 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         if not self._is_compiled:
             raise ValueError(f"compile the meta-learner before {what}: it has no loss yet.")
 
-    def _meta_variables(self) -> tuple[Sequence[keras.Variable], ...]:
-        """Returns the variables that each of the three optimizers moves."""
+    def _groups(self) -> dict[str, Sequence[keras.Variable]]:
+        """Returns all that can be meta-learned, as groups of variables by name."""
         parts = self.partition
-        return parts.warp_variables, parts.task_variables, self.inner_optimizer.trainable_variables
+        return {
+            "phi": parts.warp_variables,
+            "theta_0": parts.task_variables,
+            "hyper": self.inner_optimizer.trainable_variables,
+        }
+
+    def _moving(self) -> list[str]:
+        """Returns the names of the groups that meta-training moves."""
+        by_objective = [] if self.objective is None else ["phi", "hyper"]
+        return [*by_objective, *(["theta_0"] if self.initialization.learns else [])]
 
     def _check_learns(self) -> None:
         """Refuses to train where nothing would move."""
@@ -220,12 +232,10 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         if not self._is_compiled:
             return {}
         given = {
-            "optimizer": self.optimizer,
+            **self._optimizers_given(),
             "loss": self._given_loss,
             "meta_loss": self._given_meta_loss,
             "metrics": self._task_metrics.given,
-            "initialization_optimizer": self.initialization_optimizer,
-            "rate_optimizer": self.rate_optimizer,
         }
         return keras.saving.serialize_keras_object({**given, **self._compile_arguments})
 
@@ -406,16 +416,13 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         """Returns the batch that a part of a task holds for step `k`."""
         return take_step(part, k, has_step_axis(part[0], self._input_rank))
 
-    def _update_outer(self, phi: Tensors, hyper: Tensors) -> None:
-        r"""Moves $\phi$ and the learned rates by mean gradients."""
-        if self.objective is not None:
-            self._outer.move_phi(phi)
-            self._outer.move_rates(self.inner_optimizer.clip(hyper))
-
-    def _update_initialization(self, gradient: Tensors) -> None:
-        r"""Moves $\theta_0$ by $\lambda$ times a mean gradient."""
-        if self.initialization.learns:
-            self._outer.move_initialization([self.initialization_weight * g for g in gradient])
+    def _move(self, gradients: dict[str, Tensors]) -> None:
+        r"""Moves groups along mean gradients, $\theta_0$ along $\lambda$ times its own."""
+        adjusted = {
+            "theta_0": lambda g: [self.initialization_weight * part for part in g],
+            "hyper": self.inner_optimizer.clip,
+        }
+        self._outer.apply({n: adjusted.get(n, list)(g) for n, g in gradients.items()})
 
     def _end_meta_step(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Counts the meta-step and returns the means so far."""

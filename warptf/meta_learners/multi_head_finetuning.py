@@ -1,5 +1,6 @@
 """Multi-headed joint training, the fine-tuning baseline."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -35,7 +36,8 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
         seed: an integer from which all random numbers derive. Defaults to 0.
         **kwargs: `batch_norm` of `MetaLearner`; `name` and other arguments of `keras.Model`.
 
-    In `compile`, `optimizer` moves the heads and `initialization_optimizer` the body.
+    In `compile`, `optimizer` moves the heads, and the body where it is given no
+    `initialization_optimizer` of its own.
 
     Raises:
         ValueError: a number out of range, an unknown head, a model with warp variables, or tasks
@@ -55,6 +57,8 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
     Reference:
         arXiv 1909.00025, table 2 (fine-tuning, multi-headed).
     """
+
+    _times: Sequence[Sequence[str]] = (("heads", "theta_0"),)
 
     def __init__(
         self,
@@ -99,14 +103,15 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
             initializer=lambda shape, dtype: tf.broadcast_to(tf.cast(variable.value, dtype), shape),
         )
 
-    def _meta_variables(self) -> tuple[Any, ...]:
-        """Returns the heads, the body, and no rates."""
-        body = [
-            v
-            for v, own in zip(self.partition.task_variables, self._is_head, strict=True)
-            if not own
-        ]
-        return self._heads, body, []
+    def _groups(self) -> dict[str, Any]:
+        """Returns the heads, and in place of the initialisation the body."""
+        own = zip(self.partition.task_variables, self._is_head, strict=True)
+        body = [variable for variable, is_head in own if not is_head]
+        return {"heads": self._heads, "theta_0": body, "hyper": []}
+
+    def _moving(self) -> list[str]:
+        """Returns the names of the groups that move."""
+        return ["heads", "theta_0"]
 
     def _check_learns(self) -> None:
         """Joint training always moves something."""
@@ -132,7 +137,7 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
         losses = self._move_repeatedly(
             self.inner_steps,
             lambda k: strategy.run(self._joint_step, args=(data, k, counts)),
-            self._move_jointly,
+            self._outer.apply,
         )
         # Of an epoch, Keras reports what the first replica does where training has fewer figures
         # than the evaluation: here the loss alone. Loops leave values on no replica's device.
@@ -149,15 +154,9 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
             dtype=tf.float32,
         )
 
-    def _move_jointly(self, gradients: tuple[Tensors, Tensors]) -> None:
-        """Moves the heads and the body."""
-        heads, body = gradients
-        self._outer.move_phi(heads)
-        self._outer.move_initialization(body)
-
     def _joint_step(
         self, data: Any, k: tf.Tensor, counts: tf.Tensor
-    ) -> tuple[tuple[Tensors, Tensors], tf.Tensor]:
+    ) -> tuple[dict[str, Tensors], tf.Tensor]:
         """Returns the gradients of the heads and the body, from one mini-batch of each task."""
         task = as_task(data)
         stacked, losses = self._joint_gradients(task, k)
@@ -166,17 +165,17 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
         replicas = self.distribute_strategy.num_replicas_in_sync
         weights = replicas / tf.maximum(tf.gather(counts, task.task_id), 1.0)
         share = replicas / tf.reduce_sum(counts)
-        phi, theta = [], []
+        of_heads, of_body = [], []
         for gradient, is_head in zip(stacked, self._is_head, strict=True):
             if is_head:
                 weight = tf.reshape(weights, [-1] + [1] * (len(gradient.shape) - 1))
                 weighted = gradient * tf.cast(weight, gradient.dtype)
                 indices = task.task_id[:, tf.newaxis]
-                phi.append(tf.scatter_nd(indices, weighted, list(next(banks).shape)))
+                of_heads.append(tf.scatter_nd(indices, weighted, list(next(banks).shape)))
             else:
                 total = tf.reduce_sum(gradient, axis=0)
-                theta.append(total * tf.cast(share, total.dtype))
-        return (phi, theta), tf.reduce_mean(losses)
+                of_body.append(total * tf.cast(share, total.dtype))
+        return {"heads": of_heads, "theta_0": of_body}, tf.reduce_mean(losses)
 
     def _joint_gradients(self, task: Task, k: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
         """Returns each task's gradients at the body and its own head, and its loss."""

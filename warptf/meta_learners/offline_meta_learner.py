@@ -1,5 +1,6 @@
 """Algorithm 2: warp parameters learned from replayed trajectories."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
@@ -30,7 +31,8 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
     Collect: for each task of the meta-batch $K$ inner steps from $\theta_0$, all $\theta_k$ stored
     with the inner optimizer's state. Replay: every stored $(\tau, k)$ once, without replacement;
     after each `replay_batch_size` ($\eta$) of them $\phi$ takes a step along their mean gradient.
-    $\theta_0$ takes one step per meta-batch, from the trajectories.
+    $\theta_0$ takes one step per meta-batch, from the trajectories. An optimizer given for both
+    counts $\phi$'s updates and $\theta_0$'s separately, its `iterations` being those of $\phi$.
 
     Args:
         model: a built Keras model with task and warp layers.
@@ -75,6 +77,8 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
     Reference:
         arXiv 1909.00025, algorithm 2.
     """
+
+    _times: Sequence[Sequence[str]] = (("phi", "hyper"), ("theta_0",))
 
     def __init__(
         self,
@@ -137,9 +141,9 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         losses = self._move_repeatedly(
             updates * self.replay_epochs,
             lambda update: strategy.run(self._replay, args=(data, collected, update)),
-            self._move_by_replayed,
+            self._move,
         )
-        self._move_if_finite(collected["initialization"], self._update_initialization)
+        self._move_if_finite({"theta_0": collected["theta_0"]}, self._move)
         logs = strategy.run(self._finish, args=(collected, losses))
         return self._report(logs)
 
@@ -205,30 +209,25 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
             output = self._problem.meta_loss(final.theta, phi, final.state, query)
             return {
                 "entries": buffer.finish(learned.adapted.rest),
-                "initialization": list(learned.gradient or self._no_gradient()),
+                "theta_0": list(learned.gradient or self._no_gradient()),
                 **self._task_metrics(output.predictions, *query[1:]),
             }
 
         signature = {
             "entries": buffer.entry_spec,
-            "initialization": [
-                tf.TensorSpec(v.shape, v.dtype) for v in self.partition.task_variables
-            ],
+            "theta_0": [tf.TensorSpec(v.shape, v.dtype) for v in self.partition.task_variables],
             **{name: tf.TensorSpec((), tf.float32) for name in self._task_metrics.names},
         }
         with self._losses_scaled():
             collected = map_tasks(collect, task, signature, task_count(task), self._jit_tasks)
-        gradient = [tf.reduce_mean(g, axis=0) for g in collected.pop("initialization")]
+        gradient = [tf.reduce_mean(g, axis=0) for g in collected.pop("theta_0")]
         total = task_count(task) * self.inner_steps
         orders = [self._order(total, epoch) for epoch in range(self.replay_epochs)]
-        return {**collected, "initialization": gradient, "replay_order": tf.concat(orders, 0)}
-
-    def _move_by_replayed(self, gradients: tuple[Tensors, Tensors]) -> None:
-        self._update_outer(*gradients)
+        return {**collected, "theta_0": gradient, "replay_order": tf.concat(orders, 0)}
 
     def _replay(
         self, data: Any, collected: dict[str, Any], update: tf.Tensor
-    ) -> tuple[tuple[Tensors, Tensors], tf.Tensor]:
+    ) -> tuple[dict[str, Tensors], tf.Tensor]:
         r"""Returns the mean gradients of $\eta$ stored steps, and their mean loss."""
         task = as_task(data)
         total = task_count(task) * self.inner_steps
@@ -243,7 +242,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         phi_mean, hyper_mean, loss = tf.nest.map_structure(
             lambda s: s / self.replay_batch_size, sums
         )
-        return (phi_mean, hyper_mean), loss
+        return {"phi": phi_mean, "hyper": hyper_mean}, loss
 
     def _order(self, total: int, epoch: int) -> tf.Tensor:
         """Returns the random order of an epoch's replays."""

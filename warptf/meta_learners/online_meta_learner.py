@@ -30,7 +30,7 @@ from warptf.tasks.task import Task
 
 Tensors = list[tf.Tensor]
 
-_GRADIENTS = ("phi", "hyper", "initialization")
+_GROUPS = ("phi", "hyper", "theta_0")
 
 
 class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
@@ -116,20 +116,16 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         self._accumulates = self.gradient_accumulation_steps > 1 or self._loss_scales is not None
         if self._accumulates:
             self._parts_gathered = self._same_everywhere("parts_gathered", (), "int32")
+            groups = self._groups()
             self._gathered = [
                 [
                     self._same_everywhere(f"gathered_{name}_{index}", v.shape, v.dtype)
-                    for index, v in enumerate(variables)
+                    for index, v in enumerate(groups[name])
                 ]
-                for name, variables in zip(_GRADIENTS, self._gradient_variables(), strict=True)
+                for name in _GROUPS
             ]
         if self._loss_scales is not None:
             self._left_out = self._same_everywhere("left_out", (), "float32")
-
-    def _gradient_variables(self) -> tuple[Any, ...]:
-        """Returns what the gradients of `_GRADIENTS` are taken at."""
-        parts = self.partition
-        return parts.warp_variables, self.inner_optimizer.trainable_variables, parts.task_variables
 
     def compile(self, *args: Any, skip_diverged: bool = False, **kwargs: Any) -> None:
         r"""Sets the outer optimizers, the loss and the metrics.
@@ -186,7 +182,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs one meta-step on a meta-batch of tasks."""
         means, logs = self._gradients(as_task(data), tf.constant(0))
-        self._move(means)
+        self._move({name: means[name] for name in _GROUPS})
         with tf.control_dependencies(tf.nest.flatten(means)):
             self.meta_step.assign_add(1)
         return logs
@@ -196,7 +192,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         part = tf.convert_to_tensor(self._parts_gathered.value)
         means, logs = self._gradients(as_task(data), part)
         first = tf.equal(part, 0)
-        for name, variables in zip(_GRADIENTS, self._gathered, strict=True):
+        for name, variables in zip(_GROUPS, self._gathered, strict=True):
             gather(variables, all_reduce_mean(means[name]), first)
         if self._loss_scales is not None:
             gather([self._left_out], all_reduce_mean([means["left_out"]]), first)
@@ -210,13 +206,9 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         self._move(
             {
                 name: [tf.convert_to_tensor(v.value) / count for v in variables]
-                for name, variables in zip(_GRADIENTS, self._gathered, strict=True)
+                for name, variables in zip(_GROUPS, self._gathered, strict=True)
             }
         )
-
-    def _move(self, means: dict[str, Tensors]) -> None:
-        self._update_outer(means["phi"], means["hyper"])
-        self._update_initialization(means["initialization"])
 
     def _gradients(
         self, task: Task, part: tf.Tensor
@@ -238,12 +230,9 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             seed = task_seed(self.seed, TRAINING, self.meta_step.value, first + index)
             return self._learn_task(one, theta, phi, hyper, seed)
 
-        specs = [
-            [tf.TensorSpec(v.shape, v.dtype) for v in variables]
-            for variables in self._gradient_variables()
-        ]
+        groups = self._groups()
         signature = {
-            **dict(zip(_GRADIENTS, specs, strict=True)),
+            **{name: [tf.TensorSpec(v.shape, v.dtype) for v in groups[name]] for name in _GROUPS},
             "loss": tf.TensorSpec((), tf.float32),
             **{name: tf.TensorSpec((), tf.float32) for name in names},
         }
@@ -251,8 +240,8 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             per_task = map_tasks(learn, task, signature, count, self._jit_tasks)
         kept = None
         if self._skip_diverged:
-            per_task, kept = leave_out_diverged(per_task, _GRADIENTS)
-        means = {name: [mean_over_tasks(g, total) for g in per_task[name]] for name in _GRADIENTS}
+            per_task, kept = leave_out_diverged(per_task, _GROUPS)
+        means = {name: [mean_over_tasks(g, total) for g in per_task[name]] for name in _GROUPS}
         logs = self._track({name: per_task[name] for name in ("loss", *names)}, kept)
         left_out = tf.zeros([1]) if kept is None else 1.0 - tf.cast(kept, tf.float32)
         if kept is not None:
@@ -290,7 +279,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         return {
             "phi": [g / self.inner_steps for g in phi_sum],
             "hyper": [g / self.inner_steps for g in hyper_sum],
-            "initialization": list(gradient),
+            "theta_0": list(gradient),
             "loss": loss,
             **metrics,
         }
@@ -321,7 +310,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         return {
             "phi": phi_gradient,
             "hyper": hyper_gradient,
-            "initialization": list(gradient),
+            "theta_0": list(gradient),
             "loss": tf.cast(output.loss, tf.float32),
             **self._task_metrics(output.predictions, *query[1:]),
         }
