@@ -10,7 +10,7 @@ import tensorflow as tf
 from contracts.learners import Problem, squared_error
 from contracts.numerics import NumpySGD, assert_close, double_precision
 
-from warptf.adaptation import Adaptation, as_loss_function, dense_gradient, take_step
+from warptf.adaptation import Adaptation, dense_gradient, take_step
 from warptf.inner_optimizers import SGD, Adam
 from warptf.layers import WarpDense
 from warptf.partition import FunctionalLearner
@@ -164,7 +164,7 @@ def test_losses_by_example_and_reduced_ones_give_the_same() -> None:
     problem = Problem("dense", SGD(0.1))
     batch, phi = tuple(constants(problem.batch(0))), constants(problem.phi)
     values = [
-        Adaptation(problem.learner, problem.optimizer, as_loss_function(loss))
+        Adaptation(problem.learner, problem.optimizer, loss)
         .loss(constants(problem.theta), phi, problem.inner().state, batch)
         .loss
         for loss in ("mse", keras.losses.MeanSquaredError(), squared_error)
@@ -250,4 +250,4 @@ def test_gradients_are_dense_and_zero_where_there_is_no_path() -> None:
 )
 def test_losses_that_are_none_are_refused(loss: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        as_loss_function(loss)
+        Adaptation(Problem("dense", SGD(0.1)).learner, SGD(0.1), loss)

@@ -17,6 +17,7 @@ LEVELS = {
     "architecture": 2,
     "models": 2,
     "losses": 2,
+    "compiled_loss": 2,
     "loss_scaling": 2,
     "metrics": 2,
     "inner_optimizers": 2,

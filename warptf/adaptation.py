@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from warptf.compiled_loss import CompiledLoss
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.loss_scaling import are_scaled, scaled, unscaled, wide_enough
 from warptf.partition import FunctionalLearner, LearnerOutput
@@ -16,8 +17,6 @@ Batch = tuple[Any, Any] | tuple[Any, Any, Any]
 # Folded into a task's seed for the inner optimizer's random numbers. The learner's random state
 # folds in small numbers, the positions of its variables, and never meets this one.
 _OPTIMIZER_STREAM = 0x6D61736B
-
-_KERAS_MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
 class InnerState(NamedTuple):
@@ -38,14 +37,17 @@ class LossOutput(NamedTuple):
     """The loss on one batch, and what came with it.
 
     Attributes:
-        loss: a scalar, penalties of the layers included.
+        loss: the scalar that is differentiated, penalties of the layers included.
         predictions: the model's output, `[B, ...]`.
         state: the learner's new state.
+        reported: what Keras reports, scalars by name: `"loss"`, and with several losses that of
+            each output.
     """
 
     loss: tf.Tensor
     predictions: Any
     state: Tensors
+    reported: dict[str, tf.Tensor]
 
 
 class InnerStep(NamedTuple):
@@ -54,16 +56,24 @@ class InnerStep(NamedTuple):
     Attributes:
         before: the state at $k$.
         after: the state at $k + 1$.
-        loss: the task loss at $\theta_k$.
-        predictions: the model's output at $\theta_k$ in training mode.
+        output: the task loss at $\theta_k$, in training mode.
         gradients: $\nabla_\theta$ of the task loss at $\theta_k$.
     """
 
     before: InnerState
     after: InnerState
-    loss: tf.Tensor
-    predictions: Any
+    output: LossOutput
     gradients: Tensors
+
+    @property
+    def loss(self) -> tf.Tensor:
+        r"""The task loss at $\theta_k$."""
+        return self.output.loss
+
+    @property
+    def predictions(self) -> Any:
+        r"""The model's output at $\theta_k$ in training mode."""
+        return self.output.predictions
 
 
 class Adaptation:
@@ -75,7 +85,7 @@ class Adaptation:
     Args:
         learner: the functional view of the model.
         optimizer: the update rule $u$.
-        loss: $L_{task}$, `loss(y, predictions)`, per example or reduced.
+        loss: $L_{task}$, a `CompiledLoss`, or a loss as Keras takes it.
         meta_loss: $L_{meta}$ likewise; the same as `loss` if `None`.
         transductive: whether batch norm uses the statistics of the batch at hand out of training,
             too, and not those that adaptation gathered. Defaults to `False`.
@@ -85,15 +95,15 @@ class Adaptation:
         self,
         learner: FunctionalLearner,
         optimizer: InnerOptimizer,
-        loss: Callable[..., Any],
+        loss: Any,
         transductive: bool = False,
-        meta_loss: Callable[..., Any] | None = None,
+        meta_loss: Any = None,
     ) -> None:
         self.learner = learner
         self.transductive = transductive
         self.optimizer = optimizer
-        self._loss = loss
-        self._meta_loss = loss if meta_loss is None else meta_loss
+        self._loss = _compiled(loss, learner)
+        self._meta_loss = self._loss if meta_loss is None else _compiled(meta_loss, learner)
 
     def start(self, theta: Sequence[tf.Tensor], seed: tf.Tensor) -> InnerState:
         """Returns the state in which adaptation to a task starts.
@@ -138,14 +148,17 @@ class Adaptation:
         return self._evaluate(self._meta_loss, theta, phi, state, batch, training)
 
     def _evaluate(
-        self, loss: Any, theta: Any, phi: Any, state: Any, batch: Batch, training: bool
+        self, loss: CompiledLoss, theta: Any, phi: Any, state: Any, batch: Batch, training: bool
     ) -> LossOutput:
         x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
         output = self._call(theta, phi, state, x, training)
-        value = wide_enough(_mean_loss(loss, y, output.predictions, weight))
+        total, reported = loss(y, output.predictions, weight)
+        total = wide_enough(total)
         if output.penalty is not None:
-            value += tf.cast(output.penalty, value.dtype)
-        return LossOutput(value, output.predictions, output.state)
+            total += tf.cast(output.penalty, total.dtype)
+            whole = reported["loss"] + tf.cast(output.penalty, reported["loss"].dtype)
+            reported = {**reported, "loss": whole}
+        return LossOutput(total, output.predictions, output.state, reported)
 
     def predict(
         self,
@@ -189,7 +202,7 @@ class Adaptation:
         gradients = dense_gradient(tape, descended, inner.theta)
         theta, optimizer = self.optimizer.update(inner.theta, gradients, inner.optimizer, hyper)
         after = InnerState(list(theta), list(optimizer), output.state)
-        return InnerStep(inner, after, output.loss, output.predictions, gradients)
+        return InnerStep(inner, after, output, gradients)
 
     def run(
         self,
@@ -224,28 +237,8 @@ class Adaptation:
         return inner, carry
 
 
-def _mean_loss(loss: Any, y: Any, predictions: Any, weight: Any) -> tf.Tensor:
-    """Returns a loss as one number; of weighted examples, the sum over their number."""
-    if weight is None:
-        value = tf.reduce_mean(loss(y, predictions))
-    elif isinstance(loss, keras.losses.Loss):
-        value = tf.reduce_mean(loss(y, predictions, sample_weight=weight))
-    else:
-        each = tf.convert_to_tensor(loss(y, predictions))
-        if each.shape.rank == 0:
-            raise ValueError(
-                f"loss {getattr(loss, '__name__', loss)!r} reduces a batch to one number, so that "
-                "examples cannot be weighted: let it return one for each, or use a "
-                "keras.losses.Loss."
-            )
-        each = tf.reduce_mean(tf.reshape(each, [tf.shape(each)[0], -1]), axis=1)
-        value = tf.reduce_mean(each * tf.cast(tf.reshape(weight, [-1]), each.dtype))
-    # Keras divides means by the number of replicas, for gradients that are summed over them; a
-    # task is learned on one replica alone.
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas > 1 and getattr(loss, "reduction", None) in _KERAS_MEANS:
-        value *= replicas
-    return value
+def _compiled(loss: Any, learner: FunctionalLearner) -> CompiledLoss:
+    return loss if isinstance(loss, CompiledLoss) else CompiledLoss(loss, learner.model)
 
 
 def dense_gradient(
@@ -313,16 +306,3 @@ def take_step(batches: Any, k: tf.Tensor, has_step_axis: bool) -> Any:
     if not has_step_axis:
         return batches
     return tf.nest.map_structure(lambda t: tf.gather(t, k), batches)
-
-
-def as_loss_function(loss: Any) -> Callable[..., Any]:
-    """Returns a loss as Keras resolves it from its name, configuration or callable.
-
-    Raises:
-        ValueError: there is no loss, or one of an unknown name.
-    """
-    if loss is None:
-        raise ValueError(
-            "loss must be a Keras loss, its name or a function of (y_true, y_pred); got None."
-        )
-    return keras.losses.get(loss)

@@ -48,6 +48,16 @@ class Experience:
         super().__init_subclass__(**kwargs)
         register_layer_class(cls)
 
+    def compile_for(self, learner: FunctionalLearner) -> None:
+        """Takes notice of the learner, before names of metrics are asked for.
+
+        Args:
+            learner: the functional view of the model.
+
+        Raises:
+            ValueError: losses or metrics do not fit the learner.
+        """
+
     def prepare(self, learner: FunctionalLearner, data: tf.data.Dataset, where: str) -> None:
         """Checks the data that a learner is about to be given.
 

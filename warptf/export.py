@@ -1,15 +1,18 @@
 """SavedModels that adapt and predict without this package."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from warptf.adaptation import Adaptation, InnerState
-from warptf.partition import FunctionalLearner, input_spec
+from warptf.compiled_loss import plain
+from warptf.partition import FunctionalLearner, input_spec, output_spec
 from warptf.resources import resources
 
 
@@ -18,14 +21,12 @@ class ServedLearner(tf.Module):
 
     Args:
         problem: the inner problem.
-        label_spec: shape and type of the targets, `[B, ...]`.
+        label_spec: shape and type of the targets, `[B, ...]`, a structure for several outputs.
         steps: inner steps where the caller of a signature gives none.
         seed: two integers from which every adaptation's random numbers derive.
     """
 
-    def __init__(
-        self, problem: Adaptation, label_spec: tf.TensorSpec, steps: int, seed: tf.Tensor
-    ) -> None:
+    def __init__(self, problem: Adaptation, label_spec: Any, steps: int, seed: tf.Tensor) -> None:
         super().__init__(name="served_learner")
         learner = problem.learner
         self._problem = problem
@@ -39,16 +40,19 @@ class ServedLearner(tf.Module):
         self._start_state = constants(state, "start_state")
         self._theta = [tf.Variable(v, name=f"theta_{i}") for i, v in enumerate(self._start_theta)]
         self._state = [tf.Variable(v, name=f"state_{i}") for i, v in enumerate(self._start_state)]
-        x, y = input_spec(learner.model), label_spec
+        x = input_spec(learner.model)
+        y = _like(plain(label_spec), output_spec(learner.model))
         count = tf.TensorSpec((), tf.int32, name="steps")
-        support = (_named(x, "support_x"), _named(y, "support_y"))
+        support = (named_specs(x, "support_x"), named_specs(y, "support_y"))
         self.adapt_and_predict = tf.function(
             self._adapt_and_predict,
-            input_signature=[*support, _named(x, "query_x"), count],
+            input_signature=[*support, named_specs(x, "query_x"), count],
             autograph=False,
         )
         self.adapt = tf.function(self._adapt, input_signature=[*support, count], autograph=False)
-        self.predict = tf.function(self._predict, input_signature=[_named(x, "x")], autograph=False)
+        self.predict = tf.function(
+            self._predict, input_signature=[named_specs(x, "x", by_name=True)], autograph=False
+        )
 
     def _run(self, support_x: Any, support_y: Any, steps: tf.Tensor) -> InnerState:
         problem, phi = self._problem, [tf.convert_to_tensor(v) for v in self._phi]
@@ -65,16 +69,17 @@ class ServedLearner(tf.Module):
 
         return problem.run(start, steps, body)[0]
 
-    def _forward(self, theta: Any, state: Any, x: Any) -> Any:
+    def _forward(self, theta: Any, state: Any, x: Any) -> dict[str, Any]:
         phi = [tf.convert_to_tensor(v) for v in self._phi]
-        return self._problem.predict(theta, phi, state, x)
+        predictions = self._problem.predict(theta, phi, state, x)
+        return named_outputs(predictions, output_spec(self._problem.learner.model))
 
     def _adapt_and_predict(
         self, support_x: Any, support_y: Any, query_x: Any, steps: tf.Tensor
     ) -> dict[str, Any]:
         """Adapts to a support set and predicts a query set; the artefact stays as it is."""
         final = self._run(support_x, support_y, steps)
-        return {"predictions": self._forward(final.theta, final.state, query_x)}
+        return self._forward(final.theta, final.state, query_x)
 
     def _adapt(self, support_x: Any, support_y: Any, steps: tf.Tensor) -> dict[str, tf.Tensor]:
         """Adapts to a support set and keeps the adapted weights for `predict`."""
@@ -89,13 +94,13 @@ class ServedLearner(tf.Module):
         """Predicts with the weights that `adapt` kept last, or the meta-learned ones."""
         theta = [tf.convert_to_tensor(v) for v in self._theta]
         state = [tf.convert_to_tensor(v) for v in self._state]
-        return {"predictions": self._forward(theta, state, x)}
+        return self._forward(theta, state, x)
 
 
 def export_learner(
     problem: Adaptation,
     path: Any,
-    label_spec: tf.TensorSpec,
+    label_spec: Any,
     steps: int,
     seed: tf.Tensor,
     **kwargs: Any,
@@ -105,7 +110,7 @@ def export_learner(
     Args:
         problem: the inner problem.
         path: folder to write.
-        label_spec: shape and type of the targets, `[B, ...]`.
+        label_spec: shape and type of the targets, `[B, ...]`, a structure for several outputs.
         steps: the usual number of inner steps.
         seed: two integers from which every adaptation's random numbers derive.
         **kwargs: options of `tf.saved_model.save`.
@@ -145,9 +150,10 @@ def export_predictor(learner: FunctionalLearner, path: Any, **kwargs: Any) -> No
 
     def predict(x: Any) -> dict[str, Any]:
         theta, phi, state = tf.nest.map_structure(tf.convert_to_tensor, list(module.values))
-        return {"predictions": learner(theta, phi, state, x, training=False).predictions}
+        predictions = learner(theta, phi, state, x, training=False).predictions
+        return named_outputs(predictions, output_spec(learner.model))
 
-    spec = _named(input_spec(learner.model), "x")
+    spec = named_specs(input_spec(learner.model), "x", by_name=True)
     module.predict = tf.function(predict, input_signature=[spec], autograph=False)
     save_whole(module, path, {"predict": module.predict}, **kwargs)
 
@@ -190,8 +196,45 @@ def constants(values: Any, name: str) -> list[tf.Variable]:
     return [tf.Variable(v, trainable=False, name=f"{name}_{i}") for i, v in enumerate(values)]
 
 
-def _named(spec: tf.TensorSpec, name: str) -> tf.TensorSpec:
-    return tf.TensorSpec(spec.shape, spec.dtype, name=name)
+def named_specs(spec: Any, prefix: str, by_name: bool = False) -> Any:
+    """Returns specs with the names under which a signature takes them.
+
+    Args:
+        spec: a `TensorSpec`, or a structure of such with names of their own.
+        prefix: the name of a single tensor, and what the names of several start with.
+        by_name: whether several have their own names alone.
+    """
+    flat = keras.tree.flatten_with_path(spec)
+    named = []
+    for path, own in flat:
+        word = own.name or "_".join(map(str, path))
+        name = (word if by_name else f"{prefix}_{word}") if path else prefix
+        # What TensorFlow takes for a name of a placeholder.
+        named.append(tf.TensorSpec(own.shape, own.dtype, re.sub(r"[^A-Za-z0-9_]", "_", name)))
+    # Data sets yield tuples, never lists.
+    return keras.tree.lists_to_tuples(keras.tree.pack_sequence_as(spec, named))
+
+
+def named_outputs(predictions: Any, spec: Any) -> dict[str, Any]:
+    """Returns what a signature returns: predictions, or each output by its name.
+
+    Args:
+        predictions: a tensor or a structure of tensors.
+        spec: `output_spec` of the model.
+    """
+    specs, values = keras.tree.flatten(spec), keras.tree.flatten(predictions)
+    if not keras.tree.is_nested(spec):
+        return {"predictions": values[0]}
+    return {own.name: value for own, value in zip(specs, values, strict=True)}
+
+
+def _like(labels: Any, outputs: Any) -> Any:
+    """Returns specs of targets with the names of the outputs, where there is one for each."""
+    flat, names = keras.tree.flatten(labels), keras.tree.flatten(outputs)
+    if len(flat) != len(names) or not keras.tree.is_nested(labels):
+        return labels
+    named = [tf.TensorSpec(s.shape, s.dtype, o.name) for s, o in zip(flat, names, strict=True)]
+    return keras.tree.pack_sequence_as(labels, named)
 
 
 def _umask() -> int:

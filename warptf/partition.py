@@ -2,11 +2,14 @@
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from keras.src.losses import loss as keras_loss
+from keras.src.trainers import compile_utils
 
 from warptf.layers.moments import twice_differentiable_moments
 from warptf.layers.task_layer import TaskLayer
@@ -262,8 +265,7 @@ class FunctionalLearner:
             predictions = model(inputs, training=training)
             losses = model.losses
         new_state = [scope.get_current_value(v) for v in self.partition.state_variables]
-        penalty = tf.add_n([tf.convert_to_tensor(loss) for loss in losses]) if losses else None
-        return LearnerOutput(predictions, new_state, penalty)
+        return LearnerOutput(predictions, new_state, _sum_of_penalties(losses))
 
     @contextlib.contextmanager
     def scope(
@@ -282,8 +284,19 @@ class FunctionalLearner:
             *zip(self.partition.state_variables, state, strict=True),
         ]
         stateless = keras.StatelessScope(state_mapping=mapping, collect_losses=True)
-        with stateless as scope, twice_differentiable_moments():
+        with stateless as scope, twice_differentiable_moments(), losses_of_one_replica():
             yield scope
+
+
+def _sum_of_penalties(losses: Sequence[Any]) -> tf.Tensor | None:
+    """Returns what layers added to the loss, each summed and of a floating type as by Keras."""
+    if not losses:
+        return None
+    tensors = [tf.convert_to_tensor(loss) for loss in losses]
+    floatx = keras.config.floatx()
+    floating = [t if t.dtype.is_floating else tf.cast(t, floatx) for t in tensors]
+    dtype = keras.backend.result_type(*(t.dtype.name for t in floating))
+    return tf.add_n([tf.cast(tf.reduce_sum(t), dtype) for t in floating])
 
 
 @contextlib.contextmanager
@@ -319,41 +332,95 @@ def _state_resets(model: keras.Model) -> dict[int, Any]:
     return resets
 
 
-def input_spec(model: keras.Model) -> tf.TensorSpec:
-    """Returns shape and type of a model's (first) input, `[None, ...]`.
+def input_spec(model: keras.Model) -> Any:
+    """Returns shape and type of a model's input, `[None, ...]`, or a structure of such.
 
     Args:
         model: a built Keras model.
+
+    Returns:
+        A `tf.TensorSpec`, for a model of several inputs a structure of them, as the model takes it,
+        with the inputs' names.
 
     Raises:
         ValueError: the model does not know the shape of its input.
     """
-    inputs = getattr(model, "inputs", None)
-    if inputs:
-        return tf.TensorSpec((None, *inputs[0].shape[1:]), inputs[0].dtype)
+    graph = _described(model)
+    if isinstance(graph, keras.Sequential) and graph.inputs:
+        return _spec(graph.inputs[0])
+    if hasattr(graph, "output_names"):
+        return _specs(graph.input)
     # A subclassed model remembers the shapes that it was built with, the batch it was called on.
-    shape: Any = model._build_shapes_dict
-    while shape and not all(isinstance(size, int | None) for size in shape):
-        shape = next(iter(shape.values() if isinstance(shape, dict) else shape))
-    if not shape:
+    shapes = list((graph._build_shapes_dict or {}).values())
+    if not shapes or not shapes[0]:
         raise ValueError(
             f"model {model.name!r} does not know the shape of its input: call it on a batch first."
         )
-    return tf.TensorSpec((None, *shape[1:]), model.input_dtype)
+    return _specs(_symbols_of_shapes(shapes[0], graph.input_dtype))
 
 
-def output_spec(model: keras.Model) -> tf.TensorSpec:
-    """Returns shape and type of a model's (first) output, `[None, ...]`.
+def output_spec(model: keras.Model) -> Any:
+    """Returns shape and type of a model's output, `[None, ...]`, or a structure of such.
+
+    Args:
+        model: a built Keras model.
+
+    Returns:
+        A `tf.TensorSpec`, for a model of several outputs a structure of them, with their names.
+    """
+    graph = _described(model)
+    if isinstance(graph, keras.Sequential) and graph.inputs:
+        return _spec(graph.outputs[0])
+    if hasattr(graph, "output_names"):
+        names = {id(t): n for t, n in zip(graph.outputs, graph.output_names, strict=True)}
+        return _specs(graph.output, names)
+    symbols = tf.nest.map_structure(
+        lambda s: keras.KerasTensor(s.shape, s.dtype.name, name=s.name), input_spec(model)
+    )
+    return _specs(model.compute_output_spec(symbols))
+
+
+def output_names(model: keras.Model) -> list[str] | None:
+    """Returns the names that Keras gives to the outputs of a graph of layers, or `None`.
 
     Args:
         model: a built Keras model.
     """
-    outputs = getattr(model, "outputs", None)
-    if not outputs:
-        spec = input_spec(model)
-        made = model.compute_output_spec(keras.KerasTensor(spec.shape, spec.dtype.name))
-        outputs = tf.nest.flatten(made)
-    return tf.TensorSpec((None, *outputs[0].shape[1:]), outputs[0].dtype)
+    return getattr(_described(model), "output_names", None)
+
+
+def _described(model: keras.Model) -> keras.Model:
+    """Returns the model within a designated one, which knows its inputs and outputs."""
+    while hasattr(model, "designations"):
+        model = model.model
+    return model
+
+
+def _symbols_of_shapes(shapes: Any, dtype: str) -> Any:
+    """Returns symbols for a structure of shapes."""
+    if all(isinstance(size, int | None) for size in shapes) and not isinstance(shapes, dict):
+        return keras.KerasTensor(tuple(shapes), dtype)
+    if isinstance(shapes, dict):
+        return {key: _symbols_of_shapes(shape, dtype) for key, shape in shapes.items()}
+    return tuple(_symbols_of_shapes(shape, dtype) for shape in shapes)
+
+
+def _specs(symbols: Any, names: dict[int, str] | None = None) -> Any:
+    """Returns specs of a structure of symbolic tensors, named by keys or by the tensors' names."""
+    flat = keras.tree.flatten_with_path(symbols)
+    if len(flat) == 1 and not isinstance(symbols, dict):
+        return _spec(flat[0][1])
+    specs = []
+    for path, symbol in flat:
+        keys = [key for key in path if isinstance(key, str)]
+        if not keys or not isinstance(path[-1], str):
+            keys.append((names or {}).get(id(symbol), symbol.name))
+        specs.append(_spec(symbol, "_".join(keys)))
+    return keras.tree.pack_sequence_as(symbols, specs)
+
+
+def _spec(symbol: Any, name: str | None = None) -> tf.TensorSpec:
+    return tf.TensorSpec((None, *symbol.shape[1:]), symbol.dtype, name)
 
 
 def variables_of_layer(model: keras.Model, path: str | None = None) -> list[keras.Variable]:
@@ -376,3 +443,83 @@ def variables_of_layer(model: keras.Model, path: str | None = None) -> list[kera
             f"{sorted(layers)}."
         )
     return layers[path].trainable_variables
+
+
+class _ReplicaScaling:
+    """Counts the scopes that are open in all threads, for replicas are traced in turns."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.depth = 0
+        self.originals = (
+            keras_loss.scale_loss_for_distribution,
+            keras_loss.unscale_loss_for_distribution,
+        )
+
+    def change(self, step: int) -> None:
+        with self.lock:
+            self.depth += step
+            scale, unscale = (lambda value: value,) * 2 if self.depth else self.originals
+            keras_loss.scale_loss_for_distribution = scale
+            keras_loss.unscale_loss_for_distribution = unscale
+
+
+_REPLICA_SCALING = _ReplicaScaling()
+
+
+@contextlib.contextmanager
+def losses_of_one_replica() -> Iterator[None]:
+    """Keeps Keras from dividing mean losses by the number of replicas.
+
+    Keras does so for gradients that are summed over replicas; a task is learned on one alone.
+    """
+    change = int(tf.distribute.get_strategy().num_replicas_in_sync > 1)
+    _REPLICA_SCALING.change(change)
+    try:
+        yield
+    finally:
+        _REPLICA_SCALING.change(-change)
+
+
+def compile_loss(loss: Any, loss_weights: Any, output_names: Any) -> Any:
+    """Returns the function that `keras.Model.compile` makes of a loss.
+
+    Args:
+        loss: loss, or structure of losses.
+        loss_weights: their weights, or `None`.
+        output_names: names of the model's outputs, or `None`.
+    """
+    return compile_utils.CompileLoss(loss, loss_weights, output_names=output_names)
+
+
+def compile_metrics(metrics: Any, weighted_metrics: Any, output_names: Any) -> Any:
+    """Returns the metric that `keras.Model.compile` makes of all metrics.
+
+    Args:
+        metrics: list or dict of metrics, or `None`.
+        weighted_metrics: those that sample weights weigh, or `None`.
+        output_names: names of the model's outputs, or `None`.
+    """
+    return compile_utils.CompileMetrics(metrics, weighted_metrics, output_names=output_names)
+
+
+def losses_of_outputs(compiled: Any) -> list[tuple[tuple[Any, ...], Any, str]]:
+    """Returns path to the output, loss and name of each loss that `compile_loss` has built.
+
+    Args:
+        compiled: what `compile_loss` returned, built.
+    """
+    return [(path, loss, name) for path, loss, _, name in compiled._flat_losses]
+
+
+def names_of_metrics(compiled: Any) -> list[str]:
+    """Returns the names under which Keras reports built metrics.
+
+    Args:
+        compiled: what `compile_metrics` returned, built; of no further use.
+    """
+    for metrics in (*compiled._flat_metrics, *compiled._flat_weighted_metrics):
+        if metrics is not None:
+            # Their results may need data that are not there yet, their names do not.
+            metrics.metrics = [keras.metrics.Mean(name=m.name) for m in metrics.metrics]
+    return list(compiled.result())

@@ -94,12 +94,3 @@ def test_weights_of_a_wrong_shape_are_refused() -> None:
     task = Task((x, y), (x, y, np.ones([1, 3], "float32")))
     with pytest.raises(ValueError, match=r"weights must have the first 2 axes of x.*\(1, 3\)"):
         learner().fit(tf.data.Dataset.from_tensors(task))
-
-
-def test_a_loss_that_reduces_cannot_be_weighted() -> None:
-    def total(y, predictions):
-        return tf.reduce_sum(tf.square(y - predictions))
-
-    task = Task(batch((1.0, 3.0)), batch((1.0, 0.0), weights=[1.0]))
-    with pytest.raises(ValueError, match="loss 'total' reduces a batch to one number"):
-        learner(loss=total).fit(tf.data.Dataset.from_tensors(task), verbose=0)

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from warptf.export import save_whole
+from warptf.export import named_outputs, named_specs, save_whole
 from warptf.litert.folding import fold_pooled_norms
-from warptf.partition import FunctionalLearner, input_spec
+from warptf.partition import FunctionalLearner, input_spec, output_spec
 from warptf.reinforcement.recurrent_agent import RecurrentAgent
 from warptf.reinforcement.served_agent import export_agent
 from warptf.resources import resources
@@ -30,9 +30,10 @@ def export_litert(
     """Writes an adapted learner as a LiteRT (TensorFlow Lite) file, whole or not at all.
 
     The file holds constants only: it predicts for the task that the learner was adapted to. Its
-    signature `predict(x)` returns `predictions`, for any batch size. Batch norm is folded into
-    convolutions, also through a max-pooling between the two; batch norm before a padded
-    convolution, as in some warps, is a multiplication and an addition. Of a `RecurrentAgent` the
+    signature `predict(x)` returns `predictions`, for any batch size; of a model of several inputs
+    or outputs it takes and returns each by its name. Batch norm is folded into convolutions, also
+    through a max-pooling between the two; batch norm before a padded convolution, as in some warps,
+    is a multiplication and an addition. Of a `RecurrentAgent` the
     signature is one step, `act(observation, state_0, ...)`, which returns `logits`, `value`, the
     likeliest `action` and the states to go on with; episodes start from
     `agent.initial_states(batch_size)`.
@@ -44,8 +45,9 @@ def export_litert(
         model: what `learner.adapt(x, y)` returned, or a `RecurrentAgent`.
         path: file to write; it must not exist.
         quantization: `"float32"` or `"int8"`. Defaults to `"float32"`.
-        representative: inputs `[N, ...]` such as the support set's, for `"int8"` only; for an agent
-            the observations of episodes, `[N, T, O]`.
+        representative: inputs `[N, ...]` such as the support set's, for `"int8"` only; for a model
+            of several inputs a structure or dict of them, for an agent the observations of
+            episodes, `[N, T, O]`.
 
     Raises:
         FileExistsError: there is something at `path`.
@@ -85,19 +87,50 @@ def _examples(model: keras.Model, quantization: Quantization, given: Any) -> Exa
             "quantization='int8' needs representative inputs, from which the ranges of its "
             "integers are learned: pass representative=x_support."
         )
-    agent = isinstance(model, RecurrentAgent)
-    shape = (None, None, model.observation_size) if agent else input_spec(model).shape
-    inputs = np.asarray(given, "float32")
-    if not inputs.size or not tf.TensorShape(shape).is_compatible_with(inputs.shape):
+    if isinstance(model, RecurrentAgent):
+        spec = tf.TensorSpec((None, None, model.observation_size), tf.float32)
+        return list(_lived(model, _representative("representative", given, spec)))
+    arrays = {
+        name.removeprefix("representative."): _representative(name, values, spec)
+        for name, values, spec in _inputs_by_name(given, input_spec(model))
+    }
+    counts = {len(values) for values in arrays.values()}
+    if len(counts) > 1:
+        raise ValueError(f"representative must hold as many of each input, got {counts}.")
+    return [
+        {name: values[i : i + 1] for name, values in arrays.items()} for i in range(counts.pop())
+    ]
+
+
+def _inputs_by_name(given: Any, spec: Any) -> list[tuple[str, Any, tf.TensorSpec]]:
+    """Returns what is given for each input, by the name of the signature's argument."""
+    specs = keras.tree.flatten(named_specs(spec, "x", by_name=True))
+    if not keras.tree.is_nested(spec):
+        return [("representative.x", given, specs[0])]
+    if isinstance(given, dict):
+        missing = {s.name for s in specs} - set(given)
+        values = [] if missing else [given[s.name] for s in specs]
+    else:
+        values = keras.tree.flatten(given)
+    if len(values) != len(specs):
         raise ValueError(
-            f"representative must have the shape {tuple(shape)} of the model's inputs and hold at "
+            f"representative must hold the model's inputs {[s.name for s in specs]}, got "
+            f"{list(given) if isinstance(given, dict) else len(values)}."
+        )
+    return [(f"representative.{s.name}", v, s) for s, v in zip(specs, values, strict=True)]
+
+
+def _representative(name: str, given: Any, spec: tf.TensorSpec) -> np.ndarray:
+    name = name.removesuffix(".x")
+    inputs = np.asarray(given, spec.dtype.as_numpy_dtype)
+    if not inputs.size or not spec.shape.is_compatible_with(inputs.shape):
+        raise ValueError(
+            f"{name} must have the shape {tuple(spec.shape)} of the model's inputs and hold at "
             f"least one, got {inputs.shape}."
         )
     if not np.isfinite(inputs).all():
-        raise ValueError("representative has values that are not finite: leave them out.")
-    if agent:
-        return list(_lived(model, inputs))
-    return [{"x": inputs[i : i + 1]} for i in range(len(inputs))]
+        raise ValueError(f"{name} has values that are not finite: leave them out.")
+    return inputs
 
 
 def _lived(agent: RecurrentAgent, observations: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
@@ -124,11 +157,13 @@ def _save(model: keras.Model, folder: Path) -> str:
     # Constants, which the converter computes with.
     theta, phi, state = ([tf.constant(v.numpy()) for v in part] for part in parts)
 
-    def predict(x: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"predictions": learner(theta, phi, state, x, training=False).predictions}
+    outputs = output_spec(learner.model)
 
-    spec = input_spec(learner.model)
-    named = tf.TensorSpec(spec.shape, spec.dtype, name="x")
+    def predict(x: Any) -> dict[str, tf.Tensor]:
+        predictions = learner(theta, phi, state, x, training=False).predictions
+        return named_outputs(predictions, outputs)
+
+    named = named_specs(input_spec(learner.model), "x", by_name=True)
     function = tf.function(predict, input_signature=[named], autograph=False)
     module = tf.Module()
     module.resources = resources(learner.model)

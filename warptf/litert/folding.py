@@ -26,10 +26,9 @@ def fold_pooled_norms(model: keras.Model) -> keras.Model:
     """
     if not getattr(model, "inputs", None):
         return model
-    graph = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if type(model) is keras.Sequential:
-        model = graph
-    elif type(model) is not type(graph):
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    elif type(model) is not type(keras.Model(model.inputs, model.outputs, name=model.name)):
         # A class of its own may compute something else than the graph that it was made from.
         return model
     return keras.models.clone_model(model, clone_function=_clone, call_function=_Folding(model))

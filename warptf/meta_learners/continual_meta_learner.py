@@ -20,6 +20,7 @@ from warptf.meta_learners.loss_scales import all_finite
 from warptf.meta_learners.seeds import EVALUATION, TRAINING, task_seed
 from warptf.meta_learners.supervised import Supervised
 from warptf.meta_learners.task_checks import check_ends
+from warptf.meta_learners.task_metrics import Metrics
 from warptf.objectives.warp_grad import WarpGrad
 from warptf.reinforcement.recurrent_agent import RecurrentAgent
 from warptf.reinforcement.served_agent import export_agent
@@ -116,8 +117,10 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         self,
         optimizer: Any = "adam",
         loss: Any = None,
-        metrics: Sequence[Any] | None = None,
+        metrics: Metrics | None = None,
         *,
+        loss_weights: Any = None,
+        weighted_metrics: Metrics | None = None,
         task_optimizer: Any = None,
         jit_compile: bool = False,
         **kwargs: Any,
@@ -131,24 +134,34 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             loss: a Keras loss, for a stream of labelled examples; or a
                 `warptf.experience.Experience`, such as `warptf.reinforcement.ActorCritic`.
             metrics: Keras metrics, for a stream of labelled examples.
+            loss_weights: weights of the losses of several outputs.
+            weighted_metrics: metrics that the weights of examples weigh.
             task_optimizer: Keras optimizer of the task parameters $\theta$; `optimizer` if `None`.
             jit_compile: whether XLA compiles a step as one. Defaults to `False`.
             **kwargs: `steps_per_execution`, `run_eagerly` of `keras.Model.compile`.
 
         Raises:
-            TypeError: `metrics` is no list.
+            TypeError: `metrics` is neither list nor dict.
             ValueError: no loss, unknown metrics, metrics for an experience that has its own, or an
                 optimizer that was built on other variables.
         """
         if isinstance(loss, Experience):
-            if metrics:
-                raise ValueError(
-                    f"metrics: {type(loss).__name__} reports metrics of its own, got {metrics!r}: "
-                    "leave them out."
-                )
-            self.experience = loss
+            given = {
+                "metrics": metrics,
+                "loss_weights": loss_weights,
+                "weighted_metrics": weighted_metrics,
+            }
+            for argument, value in given.items():
+                if value:
+                    raise ValueError(
+                        f"{argument}: {type(loss).__name__} reports losses and metrics of its "
+                        f"own, got {value!r}: leave them out."
+                    )
+            experience = loss
         else:
-            self.experience = Supervised(loss, metrics)
+            experience = Supervised(loss, metrics, loss_weights, weighted_metrics)
+        experience.compile_for(self._learner)
+        self.experience = experience
         super().compile(
             optimizer=optimizer, jit_compile=jit_compile, auto_scale_loss=False, **kwargs
         )

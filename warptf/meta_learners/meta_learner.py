@@ -6,7 +6,8 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from warptf.adaptation import Adaptation, InnerState, InnerStep, as_loss_function, take_step
+from warptf.adaptation import Adaptation, InnerState, InnerStep, take_step
+from warptf.compiled_loss import CompiledLoss
 from warptf.initializations.fixed import Fixed
 from warptf.initializations.initialization import (
     Adapted,
@@ -16,17 +17,19 @@ from warptf.initializations.initialization import (
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
 from warptf.meta_learners.default_objective import resolved_objective
+from warptf.meta_learners.label_spec import spec_config, spec_from_config
 from warptf.meta_learners.learner_model import LearnerModel
 from warptf.meta_learners.seeds import TRAINING, task_seed
 from warptf.meta_learners.serving import Serving
 from warptf.meta_learners.task_axes import (
     as_task,
     has_step_axis,
+    leading_axes,
     parts_of,
     task_count,
 )
 from warptf.meta_learners.task_checks import check_ends, check_task, check_values
-from warptf.meta_learners.task_metrics import TaskMetrics
+from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.meta_learners.task_scoring import TaskScoring
 from warptf.objectives.objective import Objective
 from warptf.objectives.warp_grad import WarpGrad
@@ -115,10 +118,8 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         )
         self.meta_step = self._same_everywhere("meta_step", (), "int64")
         self._model_input = input_spec(model)
-        self._input_rank = len(self._model_input.shape)
-        self._label_spec: tf.TensorSpec | None = None
+        self._label_spec: Any = None
         self._is_compiled = False
-        self._task_metrics = TaskMetrics([])
         self.built = True
 
     # Compiling.
@@ -127,8 +128,10 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         self,
         optimizer: Any = "sgd",
         loss: Any = None,
-        metrics: Sequence[Any] | None = None,
+        metrics: Metrics | None = None,
         *,
+        loss_weights: Any = None,
+        weighted_metrics: Metrics | None = None,
         meta_loss: Any = None,
         initialization_optimizer: Any = None,
         rate_optimizer: Any = None,
@@ -141,8 +144,11 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             optimizer: Keras optimizer of all that is meta-learned and has no optimizer of its own:
                 warp parameters $\phi$, $\theta_0$ and learned rates. It is the one that Keras'
                 callbacks act on.
-            loss: Keras loss of the tasks, $L_{task}$.
-            metrics: Keras metrics, computed per task and averaged over tasks.
+            loss: Keras loss of the tasks, $L_{task}$; for several outputs a list or dict of them.
+            metrics: Keras metrics, computed per task and averaged over tasks; for several outputs
+                a list or dict of lists.
+            loss_weights: weights of the losses of several outputs, in $L_{task}$ and $L_{meta}$.
+            weighted_metrics: metrics that the weights of examples weigh.
             meta_loss: Keras loss of the query sets, $L_{meta}$; the same as `loss` if `None`.
             initialization_optimizer: Keras optimizer of $\theta_0$; `optimizer` if `None`.
             rate_optimizer: Keras optimizer of the inner optimizer's learned values; `optimizer` if
@@ -154,17 +160,22 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             **kwargs: `steps_per_execution`, `run_eagerly` of `keras.Model.compile`.
 
         Raises:
-            TypeError: `metrics` is no list.
-            ValueError: no loss, unknown metrics or two of the same name, the same object as two
-                optimizers of groups, an optimizer that was built on other variables, or an unknown
-                `jit_compile`.
+            TypeError: `metrics` is neither list nor dict.
+            ValueError: no loss, one that does not fit the outputs, unknown metrics, the same object
+                as two optimizers of groups, an optimizer that was built on other variables, or an
+                unknown `jit_compile`.
         """
         if jit_compile not in (False, True, "tasks"):
             raise ValueError(f'jit_compile must be True, False or "tasks", got {jit_compile!r}.')
-        self._loss_function = as_loss_function(loss)
-        self._meta_loss_function = None if meta_loss is None else as_loss_function(meta_loss)
-        self._given_loss, self._given_meta_loss = loss, meta_loss
-        self._task_metrics = TaskMetrics(metrics or [])
+        self._loss = CompiledLoss(loss, self.model, loss_weights)
+        self._meta_loss = self._loss
+        if meta_loss is not None:
+            self._meta_loss = CompiledLoss(meta_loss, self.model, loss_weights)
+        if self._meta_loss.names != self._loss.names:
+            raise ValueError(
+                f"loss and meta_loss must be for the same outputs, got {loss!r} and {meta_loss!r}."
+            )
+        self._task_metrics = TaskMetrics(metrics, weighted_metrics, self._loss)
         # A loss or metrics given to Keras here would make `fit` call the model on a batch of tasks.
         super().compile(
             optimizer=optimizer, jit_compile=jit_compile is True, auto_scale_loss=False, **kwargs
@@ -179,9 +190,9 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         self._problem = Adaptation(
             self._learner,
             self.inner_optimizer,
-            self._loss_function,
+            self._loss,
             transductive=self.batch_norm == "transductive",
-            meta_loss=self._meta_loss_function,
+            meta_loss=self._meta_loss,
         )
         self._trackers = {
             name: self._reported_mean(name) for name in ("loss", *self._task_metrics.names)
@@ -233,9 +244,11 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             return {}
         given = {
             **self._optimizers_given(),
-            "loss": self._given_loss,
-            "meta_loss": self._given_meta_loss,
+            "loss": self._loss.given,
+            "loss_weights": self._loss.given_weights,
+            "meta_loss": None if self._meta_loss is self._loss else self._meta_loss.given,
             "metrics": self._task_metrics.given,
+            "weighted_metrics": self._task_metrics.given_weighted,
         }
         return keras.saving.serialize_keras_object({**given, **self._compile_arguments})
 
@@ -311,29 +324,26 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             check_task(task, self._model_input, steps, where, query_steps)
             for name, part in parts_of(task).items():
                 x, y = part[:2]
-                check_values(f"{where} tasks' {name}", x, y, self._classes())
-            self._resolve_specs(task.query)
+                loss = self._loss if "support" in name or "inner" in name else self._meta_loss
+                check_values(f"{where} tasks' {name}", x, y, self._model_input, loss)
+            self._resolve_specs(task.support, task.query)
             return task
         raise ValueError(f"the {where} data set is empty: it must yield at least one meta-batch.")
 
     def _check_training_task(self, task: Task) -> None:
         """Checks what an algorithm needs of the first meta-batch beyond its axes."""
 
-    def _resolve_specs(self, query: Any) -> None:
-        """Makes the metrics for the targets of a query set, and remembers their kind."""
-        x, y = query[:2]
-        axes = 1 + has_step_axis(tf.nest.map_structure(lambda t: t[0], x), self._input_rank)
-        labels = tf.nest.flatten(y)[0]
-        self._label_spec = tf.TensorSpec((None, *labels.shape[axes + 1 :]), labels.dtype)
-        self._task_metrics.resolve(self._label_spec, output_spec(self.model))
-
-    def _classes(self) -> int | None:
-        """Returns the number of classes if the loss takes class indices, all of them in range."""
-        loss = self._loss_function
-        name = str(getattr(loss, "name", None) or getattr(loss, "__name__", ""))
-        if "sparse" not in name or getattr(loss, "ignore_class", None) is not None:
-            return None
-        return output_spec(self.model).shape[-1]
+    def _resolve_specs(self, support: Any, query: Any) -> None:
+        """Makes losses and metrics for the targets of tasks, and remembers their kind."""
+        outputs = output_spec(self.model)
+        for part, loss in ((support, self._loss), (query, self._meta_loss)):
+            axes = leading_axes(part[0], self._model_input)
+            kinds = tf.nest.map_structure(
+                lambda t, axes=axes: tf.TensorSpec((None, *t.shape[axes:]), t.dtype), part[1:]
+            )
+            loss.resolve(kinds[0], outputs, *kinds[1:])
+        self._label_spec = kinds[0]
+        self._task_metrics.resolve(kinds[0], outputs, *kinds[1:])
 
     # The parts that the algorithms share.
 
@@ -414,7 +424,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
 
     def _batch(self, part: Any, k: tf.Tensor) -> Any:
         """Returns the batch that a part of a task holds for step `k`."""
-        return take_step(part, k, has_step_axis(part[0], self._input_rank))
+        return take_step(part, k, has_step_axis(part[0], self._model_input))
 
     def _move(self, gradients: dict[str, Tensors]) -> None:
         r"""Moves groups along mean gradients, $\theta_0$ along $\lambda$ times its own."""
@@ -440,7 +450,6 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             "objective": self.objective,
             "initialization": self.initialization,
         }
-        labels = self._label_spec
         return {
             "name": self.name,
             **{key: keras.saving.serialize_keras_object(part) for key, part in parts.items()},
@@ -449,7 +458,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             "evaluation_steps": self.evaluation_steps,
             "seed": self.seed,
             "batch_norm": self.batch_norm,
-            "label_spec": labels and [list(labels.shape), labels.dtype.name],
+            "label_spec": spec_config(self._label_spec),
         }
 
     @classmethod
@@ -462,8 +471,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
                 config[key], custom_objects=custom_objects
             )
         learner = cls(**config)
-        if labels is not None:
-            learner._label_spec = tf.TensorSpec(labels[0], labels[1])
+        learner._label_spec = spec_from_config(labels)
         return learner
 
 

@@ -12,7 +12,7 @@ from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, own
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
-from warptf.partition import variables_of_layer
+from warptf.partition import output_spec, variables_of_layer
 from warptf.tasks.task import Task
 
 Tensors = list[tf.Tensor]
@@ -83,6 +83,13 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
             raise ValueError(
                 f"model {model.name!r} has warp variables, which joint training leaves where they "
                 "are: build the model without warp layers."
+            )
+        outputs = [spec.name for spec in tf.nest.flatten(output_spec(model))]
+        if head is None and len(outputs) > 1:
+            raise ValueError(
+                f"model {model.name!r} has {len(outputs)} outputs, so that its head is not known: "
+                "pass head=, the name of the layer that each task has to itself, such as one of "
+                f"those that make the outputs {outputs}."
             )
         self.num_tasks = positive_integer("num_tasks", num_tasks)
         self.head = head
@@ -191,7 +198,9 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
             seed = tf.random.experimental.stateless_fold_in(self._task_seed(task, index), k)
             start = self._problem.start([*theta, *context], seed)
             step = self._problem.step(start, [], hyper, self._batch(one.support, k))
-            return list(step.gradients[: len(variables)]), tf.cast(step.loss, tf.float32)
+            return list(step.gradients[: len(variables)]), tf.cast(
+                step.output.reported["loss"], tf.float32
+            )
 
         specs = [tf.TensorSpec(v.shape, v.dtype) for v in variables]
         signature = (specs, tf.TensorSpec((), tf.float32))

@@ -15,7 +15,7 @@ from warptf.meta_learners.default_objective import AUTO
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.replay_buffer import STORAGES, make_replay_buffer
 from warptf.meta_learners.seeds import REPLAY_ORDER, task_seed
-from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
+from warptf.meta_learners.task_axes import as_task, leading_axes, map_tasks, task_count
 from warptf.objectives.objective import Objective
 from warptf.tasks.task import Task
 
@@ -210,7 +210,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
             return {
                 "entries": buffer.finish(learned.adapted.rest),
                 "theta_0": list(learned.gradient or self._no_gradient()),
-                **self._task_metrics(output.predictions, *query[1:]),
+                **self._task_metrics(output, *query[1:]),
             }
 
         signature = {
@@ -281,8 +281,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
 
     def _stored_batch(self, part: Any, index: tf.Tensor, k: tf.Tensor) -> Any:
         """Returns the batch of one task and step, without copying the task's other steps."""
-        first = tf.nest.flatten(part[0])[0]
-        if len(first.shape) == self._input_rank + 2:
+        if leading_axes(part[0], self._model_input) == 3:
             return tf.nest.map_structure(lambda t: tf.gather_nd(t, tf.stack([index, k])), part)
         return tf.nest.map_structure(lambda t: tf.gather(t, index), part)
 

@@ -268,10 +268,10 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         query = self._batch(task.query, tf.constant(self.inner_steps - 1))
         # Without an objective along the steps, the loss to watch is the one after adaptation.
         output = self._problem.meta_loss(final.theta, phi, final.state, query)
-        metrics = self._task_metrics(output.predictions, *query[1:])
+        metrics = self._task_metrics(output, *query[1:])
         if self.objective is None:
             phi_sum, hyper_sum = zeros
-            loss = tf.cast(output.loss, tf.float32)
+            loss = tf.cast(output.reported["loss"], tf.float32)
         else:
             phi_sum, hyper_sum, loss = learned.adapted.rest
             loss /= self.inner_steps
@@ -311,8 +311,8 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             "phi": phi_gradient,
             "hyper": hyper_gradient,
             "theta_0": list(gradient),
-            "loss": tf.cast(output.loss, tf.float32),
-            **self._task_metrics(output.predictions, *query[1:]),
+            "loss": tf.cast(output.reported["loss"], tf.float32),
+            **self._task_metrics(output, *query[1:]),
         }
 
     def _look_ahead(

@@ -13,7 +13,7 @@ from warptf.loss_scaling import losses_scaled_by
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.seeds import SERVING, task_seed
 from warptf.meta_learners.task_checks import check_support, check_values
-from warptf.partition import all_variables
+from warptf.partition import all_variables, output_spec
 
 
 class Serving:
@@ -30,8 +30,8 @@ class Serving:
         """Adapts to a new task and returns an ordinary Keras model, ready to predict.
 
         Args:
-            x: support inputs `[N, ...]`.
-            y: support targets `[N, ...]`.
+            x: support inputs `[N, ...]`, for a model of several inputs a structure of them.
+            y: support targets `[N, ...]`, alike.
             steps: inner steps; `evaluation_steps` if `None`.
             batch_size: examples drawn for each step; the whole set at every step if `None`.
             seed: what the draws and the learner's random state derive from.
@@ -45,10 +45,11 @@ class Serving:
         """
         self._check_compiled("adapt")
         steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
-        x, y = _as_tensors(x), _as_tensors(y)
+        x = _as_tensors(x, tf.nest.is_nested(self._model_input))
+        y = _as_tensors(y, tf.nest.is_nested(output_spec(self.model)))
         check_support(x, y, self._model_input)
-        check_values("support set", x, y, self._classes())
-        self._resolve_specs(tf.nest.map_structure(lambda t: t[tf.newaxis], (x, y)))
+        check_values("support set", x, y, self._model_input, self._loss)
+        self._resolve_specs((x, y), (x, y))
         size = None if batch_size is None else positive_integer("batch_size", batch_size)
         if self._adapt_function is None:
             self._adapt_function = tf.function(self._adapt, reduce_retracing=True, autograph=False)
@@ -90,9 +91,7 @@ class Serving:
                 own.assign(values[id(original)])
         return copy
 
-    def export(
-        self: Any, filepath: Any, label_spec: tf.TensorSpec | None = None, **kwargs: Any
-    ) -> None:
+    def export(self: Any, filepath: Any, label_spec: Any = None, **kwargs: Any) -> None:
         """Writes a SavedModel that adapts and predicts without this package.
 
         Its functions and signatures are `adapt_and_predict(support_x, support_y, query_x, steps)`,
@@ -100,12 +99,14 @@ class Serving:
         `predict(x)`, which uses them. Where the learner or its inner optimizer draws random
         numbers in adaptation, they are those of `adapt(seed=0)`. As in `adapt`, batch norm predicts
         with the statistics of the support set, whatever `batch_norm` is, so that an example's
-        prediction does not depend on others.
+        prediction does not depend on others. Signatures of a model of several inputs take each by
+        its name, `support_x_<input>`, `query_x_<input>`, and `<input>` in `predict`; of several
+        outputs each is returned by its name, and its targets are `support_y_<output>`.
 
         Args:
             filepath: folder to write; it must not exist, or be empty.
-            label_spec: shape and type of the targets, `[None, ...]`; what the last `fit`,
-                `evaluate` or `adapt` saw if `None`.
+            label_spec: shape and type of the targets, `[None, ...]`, a structure of such for
+                several outputs; what the last `fit`, `evaluate` or `adapt` saw if `None`.
             **kwargs: options of `tf.saved_model.save`.
 
         Raises:
@@ -113,22 +114,30 @@ class Serving:
             FileExistsError: the folder is there and holds something.
         """
         self._check_compiled("export")
-        spec = label_spec or self._label_spec
+        spec = self._label_spec if label_spec is None else label_spec
         if spec is None:
             raise ValueError(
                 "the targets' shape and type are not known yet: pass label_spec, for instance "
                 "tf.TensorSpec([None], tf.int32), or run fit, evaluate or adapt first."
             )
         seed = task_seed(self.seed, SERVING, 0, 0)
-        problem = Adaptation(self._learner, self.inner_optimizer, self._loss_function)
+        self._loss.resolve(spec, output_spec(self.model))
+        problem = Adaptation(self._learner, self.inner_optimizer, self._loss)
         # A number, so that the artefact holds no variable of the learner's.
         scale = None if self._loss_scales is None else float(self._loss_scales.scoring)
         with losses_scaled_by(scale):
             export_learner(problem, filepath, spec, self._evaluation_steps, seed, **kwargs)
 
 
-def _as_tensors(values: Any) -> Any:
-    # A list of numbers is an array, not a structure of inputs.
-    if isinstance(values, list) and not any(hasattr(v, "shape") for v in values):
-        values = np.asarray(values)
-    return tf.nest.map_structure(tf.convert_to_tensor, values)
+def _as_tensors(values: Any, several: bool) -> Any:
+    """Returns arrays as tensors, in the structure in which they are given.
+
+    Args:
+        values: an array, a list of numbers, or a structure of such.
+        several: whether a list is one of arrays, whatever these are, and not an array itself.
+    """
+    if isinstance(values, dict):
+        return {key: _as_tensors(value, False) for key, value in values.items()}
+    if isinstance(values, (list, tuple)) and (several or any(hasattr(v, "shape") for v in values)):
+        return tuple(_as_tensors(value, False) for value in values)
+    return tf.convert_to_tensor(values if hasattr(values, "shape") else np.asarray(values))

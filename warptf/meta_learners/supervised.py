@@ -1,16 +1,17 @@
 """Labelled examples of many tasks, as a stream."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from warptf.adaptation import Adaptation, as_loss_function, dense_gradient
+from warptf.adaptation import Adaptation, dense_gradient
+from warptf.compiled_loss import CompiledLoss
 from warptf.experience import Experience, Learned, StreamPart, Tensors
 from warptf.inner_optimizers.sgd import SGD
 from warptf.meta_learners.task_axes import (
     as_task,
+    leading_axes,
     map_tasks,
     mean_over_tasks,
     parts_of,
@@ -18,7 +19,7 @@ from warptf.meta_learners.task_axes import (
     task_count,
 )
 from warptf.meta_learners.task_checks import check_task, check_values
-from warptf.meta_learners.task_metrics import TaskMetrics
+from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.partition import FunctionalLearner, input_spec, output_spec
 from warptf.tasks.task import Task
 
@@ -30,18 +31,39 @@ class Supervised(Experience):
     batch's own statistics where it learns; where it is scored, those of the task's support set.
 
     Args:
-        loss: a Keras loss, its name or configuration.
-        metrics: Keras metrics, computed per task and averaged over tasks.
+        loss: a Keras loss, its name or configuration; for several outputs a list or dict of them.
+        metrics: Keras metrics, computed per task and averaged over tasks; for several outputs a
+            list or dict of lists.
+        loss_weights: weights of the losses of several outputs.
+        weighted_metrics: metrics that the weights of examples weigh.
 
     Raises:
-        TypeError: `metrics` is no list.
-        ValueError: no loss, or unknown metrics.
+        ValueError: no loss.
     """
 
-    def __init__(self, loss: Any, metrics: Sequence[Any] | None = None) -> None:
-        self.loss = as_loss_function(loss)
-        self._given_loss = loss
-        self._metrics = TaskMetrics(metrics or [])
+    def __init__(
+        self,
+        loss: Any,
+        metrics: Metrics | None = None,
+        loss_weights: Any = None,
+        weighted_metrics: Metrics | None = None,
+    ) -> None:
+        if loss is None:
+            raise ValueError(
+                "loss must be a Keras loss, its name or a function of (y_true, y_pred); got None."
+            )
+        self._given = {
+            "loss": loss,
+            "metrics": metrics,
+            "loss_weights": loss_weights,
+            "weighted_metrics": weighted_metrics,
+        }
+
+    def compile_for(self, learner: FunctionalLearner) -> None:
+        """Makes loss and metrics for the learner's outputs."""
+        given = self._given
+        self._loss = CompiledLoss(given["loss"], learner.model, given["loss_weights"])
+        self._metrics = TaskMetrics(given["metrics"], given["weighted_metrics"], self._loss)
         self.metric_names = self._metrics.names
 
     def prepare(self, learner: FunctionalLearner, data: Any, where: str) -> None:
@@ -56,18 +78,17 @@ class Supervised(Experience):
             task = as_task(first)
             check_task(task, spec, 1, where, query_steps=False)
             for name, part in parts_of(task).items():
-                if len(tf.nest.flatten(part[0])[0].shape) != len(spec.shape) + 1:
+                if leading_axes(part[0], spec) != 2:
                     raise ValueError(
                         f"{where} tasks' {name}: must have no step axis, [T, B, ...], for the "
                         "stream itself is the steps."
                     )
-                sparse = "sparse" in str(getattr(self.loss, "name", ""))
-                classes = predictions.shape[-1] if sparse else None
-                check_values(f"{where} tasks' {name}", part[0], part[1], classes)
-            labels = tf.nest.flatten(task.query[1])[0]
-            self._metrics.resolve(
-                tf.TensorSpec((None, *labels.shape[2:]), labels.dtype), predictions
+                check_values(f"{where} tasks' {name}", part[0], part[1], spec, self._loss)
+            kinds = tf.nest.map_structure(
+                lambda t: tf.TensorSpec((None, *t.shape[2:]), t.dtype), task.query[1:]
             )
+            self._loss.resolve(kinds[0], predictions, *kinds[1:])
+            self._metrics.resolve(kinds[0], predictions, *kinds[1:])
             return
         raise ValueError(f"the {where} data set is empty: it must yield at least one batch.")
 
@@ -105,8 +126,8 @@ class Supervised(Experience):
                 output = problem.loss(theta, phi, state, task.support)
             return {
                 "gradients": dense_gradient(tape, output.loss, sources),
-                "loss": tf.cast(output.loss, tf.float32),
-                **self._metrics(output.predictions, *task.support[1:]),
+                "loss": tf.cast(output.reported["loss"], tf.float32),
+                **self._metrics(output, *task.support[1:]),
             }
 
         specs = [tf.TensorSpec(s.shape, s.dtype) for s in sources]
@@ -126,15 +147,15 @@ class Supervised(Experience):
             state = learner.initial_state(tf.random.experimental.stateless_fold_in(seed, index))
             gathered = problem.loss(theta, phi, state, task.support).state
             output = problem.loss(theta, phi, gathered, task.query, training=False)
-            metrics = self._metrics(output.predictions, *task.query[1:])
-            return {"loss": tf.cast(output.loss, tf.float32), **metrics}
+            metrics = self._metrics(output, *task.query[1:])
+            return {"loss": tf.cast(output.reported["loss"], tf.float32), **metrics}
 
         each = self._map(one, as_task(data), {})
         return {name: tf.reduce_mean(values) for name, values in each.items()}
 
     def _problem(self, learner: FunctionalLearner) -> Adaptation:
         # No step is taken: only its losses are of use here.
-        return Adaptation(learner, SGD(1.0), self.loss)
+        return Adaptation(learner, SGD(1.0), self._loss)
 
     def _map(self, one: Any, tasks: Task, more: dict[str, Any]) -> dict[str, Any]:
         """Returns what a function of one task returns, for all."""
@@ -144,5 +165,4 @@ class Supervised(Experience):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""
-        given = {"loss": self._given_loss, "metrics": self._metrics.given}
-        return keras.saving.serialize_keras_object(given)
+        return keras.saving.serialize_keras_object(self._given)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from warptf.tasks.task import Task
@@ -46,14 +47,118 @@ def _is_absent(part: Any) -> bool:
     return isinstance(part, tf.TypeSpec) and not isinstance(part, tf.TensorSpec)
 
 
-def has_step_axis(x: Any, input_rank: int) -> bool:
+def inputs_of(x: Any, spec: Any, name: str = "x") -> list[tuple[str, Any, tf.TensorSpec]]:
+    """Returns name, tensor and spec of each of a model's inputs, as Keras matches them.
+
+    Args:
+        x: tensors or specs in the model's own structure, or by the names of its inputs.
+        spec: `input_spec` of the model.
+        name: what `x` is, for the messages and where there is one input.
+
+    Raises:
+        ValueError: an input is missing, or there is one too many.
+    """
+    flat = keras.tree.flatten(spec)
+    values = keras.tree.flatten(x)
+    names = [s.name or name for s in flat]
+    by_name = isinstance(x, dict) and not isinstance(spec, dict) and len(flat) > 1
+    if by_name and set(names) <= set(x):
+        values = [x[key] for key in names]
+    elif by_name or not (len(flat) == len(values) == 1 or _same_structure(x, spec)):
+        raise ValueError(
+            f"{name} must hold the model's inputs {_names(spec)}, got {_names(x)}: give them in "
+            "this structure."
+        )
+    return list(zip(names, values, flat, strict=True))
+
+
+def _same_structure(x: Any, spec: Any) -> bool:
+    paths = [[path for path, _ in keras.tree.flatten_with_path(part)] for part in (x, spec)]
+    # Keras gives no order to a sequence for a dict.
+    return paths[0] == paths[1]
+
+
+def _names(structure: Any) -> Any:
+    """Returns the structure with names or shapes in place of tensors."""
+
+    def name_of(value: Any) -> str:
+        return getattr(value, "name", None) or f"a tensor of shape {tuple(value.shape)}"
+
+    if isinstance(structure, dict):
+        return {key: _names(part) for key, part in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return [_names(part) for part in structure]
+    return name_of(structure)
+
+
+def leading_axes(x: Any, spec: Any, name: str = "x") -> int:
+    """Returns the number of axes of inputs up to the batch axis: 1 for `[B, ...]`.
+
+    As in Keras, an input may lack a last axis of size one, or have one too many.
+
+    Args:
+        x: inputs, tensors or specs, with any axes before the batch axis.
+        spec: `input_spec` of the model.
+        name: what `x` is, for the messages.
+
+    Raises:
+        ValueError: the inputs do not fit the model, or not one another.
+    """
+    inputs = inputs_of(x, spec, name)
+    found = [_fitting(shape_of(value), own) for _, value, own in inputs]
+    common = set.intersection(*map(set, found))
+    if not common:
+        shapes = {key: shape_of(value) for key, value, _ in inputs}
+        wanted = {key: tuple(own.shape) for key, _, own in inputs}
+        raise ValueError(
+            f"{name} must have the axes of the model's inputs {wanted}, after the same axes for "
+            f"all, got shapes {shapes}."
+        )
+    return min(common, key=lambda count: sum(each.index(count) for each in found))
+
+
+def _fitting(shape: tuple[int | None, ...], spec: tf.TensorSpec) -> list[int]:
+    """Returns which numbers of axes up to the batch axis fit, the literal one first."""
+    own = list(spec.shape[1:])
+    literal = len(shape) - len(own)
+    candidates = [(literal, own, shape)]
+    if own[-1:] == [1]:
+        candidates.append((literal + 1, own[:-1], shape))
+    if shape[-1:] == (1,):
+        candidates.append((literal - 1, own, shape[:-1]))
+    return [
+        count
+        for count, wanted, given in candidates
+        if count > 0 and tf.TensorShape(given[count:]).is_compatible_with(wanted)
+    ]
+
+
+def shape_of(value: Any) -> tuple[int | None, ...]:
+    """Returns the shape of a tensor or spec.
+
+    Args:
+        value: the tensor or spec.
+
+    Raises:
+        ValueError: its rank is not known.
+    """
+    shape = value.shape
+    if not isinstance(shape, tuple) and shape.rank is None:
+        raise ValueError(
+            "the data set does not say the shapes of its tasks: give them by output_signature or "
+            "ensure_shape."
+        )
+    return tuple(shape)
+
+
+def has_step_axis(x: Any, spec: Any) -> bool:
     """Returns whether `x` of a task has a step axis before its batch axis.
 
     Args:
         x: inputs without the task axis, `[K, B, ...]` or `[B, ...]`.
-        input_rank: rank of the model's input, `[B, ...]`.
+        spec: `input_spec` of the model.
     """
-    return _rank(x) == input_rank + 1
+    return leading_axes(x, spec) == 2
 
 
 def parts_of(task: Task) -> dict[str, Any]:
@@ -140,7 +245,3 @@ def task_count(task: Task) -> int | tf.Tensor:
     """Returns the number of tasks in a meta-batch, as an integer where it is known."""
     x = tf.nest.flatten(task.support[0])[0]
     return x.shape[0] if x.shape[0] is not None else tf.shape(x)[0]
-
-
-def _rank(x: Any) -> int:
-    return len(tf.nest.flatten(x)[0].shape)

@@ -2,21 +2,21 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from warptf.meta_learners.task_axes import parts_of
+from warptf.compiled_loss import CompiledLoss
+from warptf.meta_learners.task_axes import inputs_of, leading_axes, parts_of, shape_of
 from warptf.tasks.task import Task
 
 
-def check_task(
-    task: Task, spec: tf.TensorSpec, steps: int, where: str, query_steps: bool = True
-) -> None:
+def check_task(task: Task, spec: Any, steps: int, where: str, query_steps: bool = True) -> None:
     """Checks the axes of a meta-batch.
 
     Args:
         task: the meta-batch, tensors or specs.
-        spec: the model's input, `[B, ...]`.
+        spec: `input_spec` of the model.
         steps: inner steps $K$ that the support must serve.
         where: what the data is for, for the messages.
         query_steps: whether the query may have a step axis.
@@ -30,9 +30,9 @@ def check_task(
         if name == "query" and has_steps and not query_steps:
             raise ValueError(
                 f"query of the {where} tasks: x must have the axes [T, Q, ...], all held-out data "
-                f"at once, got shape {_shape(part[0])} with a step axis."
+                f"at once, got {described_shapes(inputs_of(part[0], spec))} with a step axis."
             )
-    sizes = {name: _shape(part[0])[0] for name, part in parts.items()}
+    sizes = {name: shape_of(tf.nest.flatten(part[0])[0])[0] for name, part in parts.items()}
     if task.task_id is not None:
         if len(task.task_id.shape) != 1:
             raise ValueError(
@@ -72,95 +72,143 @@ def is_endless(data: Any) -> bool:
     return isinstance(data, tf.data.Dataset) and int(data.cardinality()) == endless
 
 
-def _check_part(name: str, part: Any, spec: tf.TensorSpec, steps: int) -> bool:
+def _check_part(name: str, part: Any, spec: Any, steps: int) -> bool:
     """Checks one part of a meta-batch and returns whether it has a step axis."""
     x, y, *weights = part
-    shape, labels, input_rank = _shape(x), _shape(y), len(spec.shape)
-    batch_axes = len(shape) - input_rank + 1
-    features = tf.TensorShape(shape[batch_axes:])
-    one_input = not tf.nest.is_nested(x)
-    if batch_axes not in (2, 3) or (one_input and not features.is_compatible_with(spec.shape[1:])):
+    inputs = inputs_of(x, spec, f"{name}: x")
+    try:
+        count = leading_axes(x, spec, f"{name}: x")
+    except ValueError as error:
+        if "does not say the shapes" in str(error):
+            raise
+        count = 0
+    if count not in (2, 3):
         raise ValueError(
             f"{name}: x must have the axes [T, B, ...] or [T, K, B, ...], tasks (and steps) before "
-            f"the model's input {tuple(spec.shape)}, got shape {shape}."
+            f"the model's input {described_specs(spec)}, got {described_shapes(inputs)}."
         )
-    if len(labels) < batch_axes or shape[:batch_axes] != labels[:batch_axes]:
+    first = shape_of(inputs[0][1])[:count]
+    for key, value, _ in inputs:
+        if shape_of(value)[:count] != first:
+            raise ValueError(
+                f"{name}: all inputs must agree in their first {count} axes, got "
+                f"{described_shapes(inputs)}; {key!r} differs."
+            )
+    for target in named_leaves(y, "y"):
+        if shape_of(target[1])[:count] != first:
+            raise ValueError(
+                f"{name}: x and {target[0]} must agree in their first {count} axes, got "
+                f"{described_shapes(inputs)} and {shape_of(target[1])}."
+            )
+    for weight in named_leaves(weights[0], "the sample weights") if weights else ():
+        if shape_of(weight[1])[:count] != first:
+            raise ValueError(
+                f"{name}: {weight[0]} must have the first {count} axes of x, a number for "
+                f"each example, got shape {shape_of(weight[1])} for x of "
+                f"{described_shapes(inputs)}."
+            )
+    has_steps = count == 3
+    if has_steps and first[1] is not None and first[1] < steps:
         raise ValueError(
-            f"{name}: x and y must agree in their first {batch_axes} axes, got shapes "
-            f"{shape} and {labels}."
-        )
-    if weights and _shape(weights[0]) != shape[:batch_axes]:
-        raise ValueError(
-            f"{name}: the sample weights must have the first {batch_axes} axes of x, a number for "
-            f"each example, got shape {_shape(weights[0])} for x of shape {shape}."
-        )
-    has_steps = batch_axes == 3
-    if has_steps and shape[1] is not None and shape[1] < steps:
-        raise ValueError(
-            f"{name}: has batches for {shape[1]} steps, but {steps} steps are to be taken: make "
+            f"{name}: has batches for {first[1]} steps, but {steps} steps are to be taken: make "
             "tasks with more steps, or lower inner_steps or evaluation_steps."
         )
     return has_steps
 
 
-def check_support(x: Any, y: Any, spec: tf.TensorSpec) -> None:
+def check_support(x: Any, y: Any, spec: Any) -> None:
     """Checks the axes of one task's support set.
 
     Args:
-        x: inputs `[N, ...]`.
-        y: targets `[N, ...]`.
-        spec: the model's input, `[B, ...]`.
+        x: inputs `[N, ...]`, a structure of them for several.
+        y: targets `[N, ...]`, alike.
+        spec: `input_spec` of the model.
 
     Raises:
         ValueError: wrong shapes, or no examples.
     """
-    shape, labels = _shape(x), _shape(y)
-    if len(shape) != len(spec.shape) or not (
-        tf.nest.is_nested(x) or tf.TensorShape(shape[1:]).is_compatible_with(spec.shape[1:])
-    ):
+    inputs = inputs_of(x, spec, "x")
+    try:
+        fits = leading_axes(x, spec) == 1
+    except ValueError:
+        fits = False
+    if not fits:
         raise ValueError(
-            f"x must be an array of examples [N, ...] like the model's input {tuple(spec.shape)}, "
-            f"got shape {shape}."
+            f"x must be an array of examples [N, ...] like the model's input "
+            f"{described_specs(spec)}, got {described_shapes(inputs)}."
         )
-    if shape[0] == 0 or labels[:1] != shape[:1]:
+    counts = {key: shape_of(value)[:1] for key, value, _ in inputs}
+    counts |= {key: shape_of(value)[:1] for key, value in named_leaves(y, "y")}
+    if (0,) in counts.values() or len(set(counts.values())) > 1:
+        targets = [shape_of(value) for _, value in named_leaves(y, "y")]
         raise ValueError(
-            "x and y must hold the same number of examples, at least one, got shapes "
-            f"{shape} and {labels}."
+            "x and y must hold the same number of examples, at least one, got "
+            f"{described_shapes(inputs)} and {', '.join(map(str, targets))}."
         )
 
 
-def check_values(name: str, x: Any, y: Any, classes: int | None) -> None:
+def check_values(name: str, x: Any, y: Any, spec: Any, loss: CompiledLoss) -> None:
     """Checks that data is finite and that class labels are in range.
 
     Args:
         name: what the data is, for the messages.
         x: inputs.
         y: targets.
-        classes: number of classes where targets are class indices, else `None`.
+        spec: `input_spec` of the model.
+        loss: the loss, which knows where targets are class indices.
 
     Raises:
         ValueError: NaN or infinity in floating-point data, or a label out of range.
     """
-    for part, values in (("x", x), ("y", y)):
-        for leaf in map(np.asarray, tf.nest.flatten(values)):
-            if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(leaf).all():
-                raise ValueError(
-                    f"{part} of the {name} holds NaN or infinite values: remove or replace them."
-                )
-    labels = np.asarray(tf.nest.flatten(y)[0])
-    if classes is not None and labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(
-            f"labels of the {name} must lie in 0..{classes - 1}, since the model has {classes} "
-            f"outputs; got labels from {labels.min()} to {labels.max()}."
-        )
+    inputs = [(key, value) for key, value, _ in inputs_of(x, spec, "x")]
+    for part, value in (*inputs, *named_leaves(y, "y")):
+        leaf = np.asarray(value)
+        if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(leaf).all():
+            raise ValueError(
+                f"{part} of the {name} holds NaN or infinite values: remove or replace them."
+            )
+    for part, value, classes in loss.class_labels(y):
+        labels = np.asarray(value)
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            raise ValueError(
+                f"labels{part and f' of {part!r}'} of the {name} must lie in 0..{classes - 1}, "
+                f"since the model has {classes} outputs; got labels from {labels.min()} to "
+                f"{labels.max()}."
+            )
 
 
-def _shape(values: Any) -> tuple[int | None, ...]:
-    """Returns the shape of the first tensor in a structure."""
-    shape = tf.nest.flatten(values)[0].shape
-    if shape.rank is None:
-        raise ValueError(
-            "the data set does not say the shapes of its tasks: give them by output_signature or "
-            "ensure_shape."
-        )
-    return tuple(shape)
+def named_leaves(structure: Any, name: str) -> list[tuple[str, Any]]:
+    """Returns the tensors of a structure with a name for each.
+
+    Args:
+        structure: a tensor, or a structure of tensors.
+        name: what it is.
+    """
+    return [
+        (name + "".join(f"[{key!r}]" for key in path), value)
+        for path, value in keras.tree.flatten_with_path(structure)
+    ]
+
+
+def described_specs(spec: Any) -> Any:
+    """Returns the shape of a model's input, or the shapes of its inputs by their names.
+
+    Args:
+        spec: `input_spec` of the model.
+    """
+    flat = keras.tree.flatten(spec)
+    if len(flat) == 1:
+        return tuple(flat[0].shape)
+    return {own.name: tuple(own.shape) for own in flat}
+
+
+def described_shapes(inputs: Any) -> str:
+    """Returns the shape of an input, or the shapes of several by their names.
+
+    Args:
+        inputs: what `inputs_of` returned.
+    """
+    if len(inputs) == 1:
+        return f"shape {shape_of(inputs[0][1])}"
+    shapes = {key: shape_of(value) for key, value, _ in inputs}
+    return f"shapes {shapes}"

@@ -1,4 +1,4 @@
-"""Keras metrics as pure functions, one value per task."""
+"""Metrics as Keras computes them, one value per task."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,95 +6,119 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_ACCURACY = ("accuracy", "acc")
+from warptf.adaptation import LossOutput
+from warptf.compiled_loss import CompiledLoss, initial_values, plain, spec_of
+from warptf.partition import compile_metrics, names_of_metrics
+
+Metrics = Sequence[Any] | dict[str, Any]
 
 
 class TaskMetrics:
-    """Computes metrics on the predictions for one task, without touching their variables.
+    """Computes what `keras.Model.compile` makes of metrics, without touching their variables.
 
     Args:
-        metrics: Keras metrics, their names or configurations.
+        metrics: Keras metrics, their names or configurations, as `keras.Model.compile` takes them:
+            a list, or a list or dict of them for several outputs.
+        weighted_metrics: those that the weights of examples weigh.
+        loss: the loss, which knows the model's outputs.
+
+    Attributes:
+        names: names of what is reported, those of the losses of several outputs last.
 
     Raises:
-        TypeError: `metrics` is no list.
-        ValueError: an unknown metric, two of the same name, or one named "loss".
+        TypeError: metrics are neither list nor dict.
+        ValueError: an unknown metric, metrics that do not fit the outputs, or one named "loss".
     """
 
-    def __init__(self, metrics: Sequence[Any]) -> None:
-        if not isinstance(metrics, (list, tuple)):
-            raise TypeError(f"metrics must be a list of Keras metrics, got {metrics!r}.")
-        self.given = list(metrics)
-        self._metrics: list[keras.metrics.Metric] | None = None
-        names = [self._name(m) for m in self.given]
-        if len({"loss", *names}) <= len(names):
+    def __init__(
+        self, metrics: Metrics | None, weighted_metrics: Metrics | None, loss: CompiledLoss
+    ) -> None:
+        self.given, self.given_weighted = metrics, weighted_metrics
+        self._metrics = _resolved("metrics", metrics)
+        self._weighted = _resolved("weighted_metrics", weighted_metrics)
+        self._output_names = loss.output_names
+        trial = self._compiled()
+        trial.build(loss.symbolic_outputs, loss.symbolic_outputs)
+        self.names = [*names_of_metrics(trial), *loss.names]
+        if "loss" in self.names:
             raise ValueError(
-                f'metrics must have different names, none of them "loss", got {names}: pass '
-                "metric objects with a name of their own."
+                f'metrics must not be named "loss", which the loss itself is, got {metrics!r}: '
+                "give the metric a name of its own."
             )
-        self.names = names
+        self._built: Any = None
+        self._initial: list[tuple[Any, Any]] = []
 
-    @staticmethod
-    def _name(metric: Any) -> str:
-        if isinstance(metric, str) and metric in _ACCURACY:
-            return metric
-        try:
-            made = keras.metrics.get(metric)
-        except ValueError as error:
-            raise ValueError(
-                f"metrics must be Keras metrics, their names or functions, got {metric!r}."
-            ) from error
-        if isinstance(metric, str):
-            return metric
-        return made.name if isinstance(made, keras.metrics.Metric) else made.__name__
+    def _compiled(self) -> Any:
+        return compile_metrics(self._metrics, self._weighted, self._output_names)
 
-    def resolve(self, labels: tf.TensorSpec, predictions: tf.TensorSpec) -> None:
-        """Makes the metrics for given targets and predictions.
+    def resolve(self, y: Any, predictions: Any, sample_weight: Any = None) -> None:
+        """Makes the metrics for the kind of targets, as Keras does at the first batch.
 
         Args:
-            labels: targets `[B, ...]`.
-            predictions: the model's output `[B, ...]`.
+            y: targets, tensors or their `TensorSpec`s, `[B, ...]`.
+            predictions: the model's outputs, alike.
+            sample_weight: weights of the examples, alike, or `None`.
+
+        Raises:
+            ValueError: a metric is no single number.
         """
-        if self._metrics is None:
-            self._metrics = [self._make(m, labels, predictions) for m in self.given]
-            for metric in self._metrics:
-                # Some metrics make their variables at the first update, which must not be traced.
-                metric.update_state(_zeros(labels), _zeros(predictions))
-                metric.reset_state()
+        if self._built is not None:
+            return
+        built = self._compiled()
+        specs = tf.nest.map_structure(spec_of, plain((y, predictions, sample_weight)))
 
-    def _make(self, metric: Any, labels: Any, predictions: Any) -> keras.metrics.Metric:
-        if isinstance(metric, str) and metric in _ACCURACY:
-            return self._accuracy(metric, labels, predictions)
-        made = keras.metrics.get(metric)
-        if isinstance(made, keras.metrics.Metric):
-            return made
-        return keras.metrics.MeanMetricWrapper(made, name=self._name(metric))
+        def trace(y: Any, predictions: Any, sample_weight: Any) -> Any:
+            built.update_state(y, predictions, sample_weight)
+            return built.result()
 
-    @staticmethod
-    def _accuracy(name: str, labels: Any, predictions: Any) -> keras.metrics.Metric:
-        """Returns the accuracy that Keras means by its name, given the shapes."""
-        if predictions.shape[-1] == 1:
-            return keras.metrics.BinaryAccuracy(name=name)
-        if len(labels.shape) < len(predictions.shape) or labels.shape[-1] == 1:
-            return keras.metrics.SparseCategoricalAccuracy(name=name)
-        return keras.metrics.CategoricalAccuracy(name=name)
+        # Variables are made here, while nothing is assigned: it is traced and never run.
+        traced = tf.function(trace, autograph=False).get_concrete_function(*specs)
+        for name, value in traced.structured_outputs.items():
+            if value.shape.rank != 0:
+                raise ValueError(
+                    f"metric {name!r} has values of shape {value.shape}, but a metric is averaged "
+                    "over tasks as a number: choose one that returns a scalar, for instance by "
+                    'average="macro".'
+                )
+        self._initial = initial_values(built.variables)
+        self._built = built
 
-    def __call__(self, predictions: Any, y: Any, sample_weight: Any = None) -> dict[str, tf.Tensor]:
-        """Returns the value of each metric on one task's predictions.
+    def __call__(
+        self, output: LossOutput, y: Any, sample_weight: Any = None
+    ) -> dict[str, tf.Tensor]:
+        """Returns the value of each metric on one task.
 
         Args:
-            predictions: the model's output `[B, ...]`.
-            y: targets `[B, ...]`.
+            output: loss and predictions on the task's examples.
+            y: their targets `[B, ...]`.
             sample_weight: `None`, or weights `[B]`.
         """
-        values = {}
-        for name, metric in zip(self.names, self._metrics or [], strict=True):
-            # The metrics here are never updated in place: their variables hold the initial values.
-            start = [tf.convert_to_tensor(v.value) for v in metric.variables]
-            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-            variables = metric.stateless_update_state(start, y, predictions, **weights)
-            values[name] = tf.cast(metric.stateless_result(variables), tf.float32)
-        return values
+        self.resolve(y, output.predictions, sample_weight)
+        # The metrics here are never updated in place: the scope starts from their initial values.
+        with keras.StatelessScope(state_mapping=self._initial):
+            self._built.update_state(*plain((y, output.predictions, sample_weight)))
+            values = {**output.reported, **self._built.result()}
+        return {name: tf.cast(values[name], tf.float32) for name in self.names}
 
 
-def _zeros(spec: Any) -> tf.Tensor:
-    return tf.zeros([1 if size is None else size for size in spec.shape], spec.dtype)
+def _resolved(argument: str, metrics: Any) -> Any:
+    """Returns metrics with configurations made to objects, and each of them checked."""
+    if metrics is not None and not isinstance(metrics, (list, tuple, dict)):
+        raise TypeError(f"{argument} must be a list or dict of Keras metrics, got {metrics!r}.")
+
+    def resolve(part: Any) -> Any:
+        if isinstance(part, dict) and "class_name" not in part:
+            return {key: resolve(value) for key, value in part.items()}
+        if isinstance(part, (list, tuple)):
+            return [resolve(value) for value in part]
+        if part is None or str(part).lower() in ("accuracy", "acc"):
+            return part
+        try:
+            made = keras.metrics.get(part)
+        except ValueError as error:
+            raise ValueError(
+                f"{argument} must be Keras metrics, their names or functions, got {part!r}."
+            ) from error
+        return made if isinstance(part, dict) else part
+
+    return resolve(metrics)

@@ -52,7 +52,7 @@ class TaskScoring:
         parts = [self._score_function(as_task(data_), steps) for data_ in data]
         return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
 
-    def predict_along(self: Any, data: tf.data.Dataset, steps: int | None = None) -> np.ndarray:
+    def predict_along(self: Any, data: tf.data.Dataset, steps: int | None = None) -> Any:
         r"""Predicts the query set of each task at each step of adaptation, $k = 0..K$.
 
         Args:
@@ -61,13 +61,15 @@ class TaskScoring:
 
         Returns:
             `[N, K + 1, Q, ...]` for `N` tasks with `Q` examples in their query sets: the first
-            before adaptation, the last after it, all out of training mode.
+            before adaptation, the last after it, all out of training mode. A structure of such for
+            a model of several outputs.
 
         Raises:
             TypeError: the data are no tasks.
             ValueError: as for `evaluate_tasks`.
         """
-        return self._along("predictions", data, steps)[0]
+        flat = self._along("predictions", data, steps)
+        return tf.nest.pack_sequence_as(output_spec(self.model), flat)
 
     def trajectories(
         self: Any, data: tf.data.Dataset, steps: int | None = None
@@ -116,7 +118,8 @@ class TaskScoring:
             def look(inner: InnerState) -> Tensors:
                 if what == "parameters":
                     return list(inner.theta)
-                return [self._problem.predict(inner.theta, phi, inner.state, one.query[0])]
+                predicted = self._problem.predict(inner.theta, phi, inner.state, one.query[0])
+                return tf.nest.flatten(predicted)
 
             def write(k: Any, inner: InnerState, seen: list[Any]) -> list[Any]:
                 values = look(inner)
@@ -137,9 +140,11 @@ class TaskScoring:
     def _along_specs(self: Any, what: str, task: Task) -> list[tf.TensorSpec]:
         if what == "parameters":
             return [tf.TensorSpec(v.shape, v.dtype) for v in self._learner.theta_variables]
-        output = output_spec(self.model)
         queries = tf.nest.flatten(task.query[0])[0].shape[1]
-        return [tf.TensorSpec((queries, *output.shape[1:]), output.dtype)]
+        return [
+            tf.TensorSpec((queries, *output.shape[1:]), output.dtype)
+            for output in tf.nest.flatten(output_spec(self.model))
+        ]
 
     def _start(self: Any, task: Task, index: tf.Tensor) -> InnerState:
         # A task that says which it is scores the same wherever it stands among others.
@@ -175,7 +180,10 @@ class TaskScoring:
             batch = self._batch(task.support, k)
             step = self._problem.step(inner, phi, hyper, batch)
             if along:
-                values = {"loss": step.loss, **self._task_metrics(step.predictions, *batch[1:])}
+                values = {
+                    "loss": tf.cast(step.output.reported["loss"], tf.float32),
+                    **self._task_metrics(step.output, *batch[1:]),
+                }
                 curves = {name: curves[name].write(k, values[name]) for name in along}
             return step.after, curves
 
@@ -183,6 +191,6 @@ class TaskScoring:
         final, curves = self._problem.run(start, steps, body, curves)
         query = self._batch(task.query, tf.constant(0))
         output = self._problem.meta_loss(final.theta, phi, final.state, query, training=False)
-        scores = {"loss": tf.cast(output.loss, tf.float32)}
-        scores |= self._task_metrics(output.predictions, *query[1:])
+        scores = {"loss": tf.cast(output.reported["loss"], tf.float32)}
+        scores |= self._task_metrics(output, *query[1:])
         return scores | {f"support_{name}": curve.stack() for name, curve in curves.items()}

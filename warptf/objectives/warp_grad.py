@@ -99,7 +99,7 @@ class WarpGrad(Objective):
                 inner.theta, gradients, inner.optimizer, hyper
             )
         after = InnerState(list(theta), list(optimizer), task_output.state)
-        step = InnerStep(inner, after, task_output.loss, task_output.predictions, gradients)
+        step = InnerStep(inner, after, task_output, gradients)
         meta_loss, v, direct = self._meta(problem, after, phi, meta_batch, bool(hyper))
         if v is None:
             return Lookahead(step, meta_loss, direct, [])
@@ -152,11 +152,12 @@ class WarpGrad(Objective):
         theta = [tf.stop_gradient(t) for t in after.theta]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([theta, phi] if needs_v else phi)
-            loss = problem.meta_loss(theta, phi, after.state, batch).loss
+            output = problem.meta_loss(theta, phi, after.state, batch)
+        loss = output.reported["loss"]
         if needs_v:
-            v, direct = dense_gradient(tape, loss, [theta, phi])
+            v, direct = dense_gradient(tape, output.loss, [theta, phi])
             return loss, v, direct
-        return loss, None, dense_gradient(tape, loss, phi)
+        return loss, None, dense_gradient(tape, output.loss, phi)
 
     def _difference(
         self,
