@@ -2,6 +2,6 @@
 
 import sys
 
-from .cli import main
+from warptf_launcher.command import run
 
-sys.exit(main())
+sys.exit(run())

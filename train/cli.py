@@ -1,13 +1,16 @@
 """The `warptf` command.
 
 Exit codes: 0 done; 1 the command failed, with one line on standard error that says why; 2 the
-arguments could not be read; 130 interrupted from the keyboard.
+arguments could not be read; 130 interrupted from the keyboard; 143 terminated.
 """
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 
 import tyro
+from warptf_launcher.interruption import interruption
 
 from . import commands
 
@@ -18,6 +21,12 @@ _COMMANDS: dict[str, tuple[str, Callable[..., None]]] = {
     "export": ("RUN_DIR OUT write a SavedModel or a LiteRT file", commands.export),
     "compare": ("RUN_DIR... print a table of finished runs", commands.compare),
     "data prepare": ("NAME build a data set from archives on disk", commands.prepare_data),
+}
+
+_REMEDIES = {
+    errno.ENOSPC: "; free space, then begin again (a run goes on with --resume)",
+    errno.EACCES: "; change its permissions, or name another",
+    errno.ENOENT: "; correct the path",
 }
 
 
@@ -32,13 +41,20 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return _dispatch(arguments)
+        with interruption.raising():
+            code = _dispatch(arguments)
+            # What cannot be printed is to be known before the process ends.
+            sys.stdout.flush()
+            return code
     except KeyboardInterrupt:
-        print("warptf: interrupted; --resume continues a run", file=sys.stderr)
-        return 130
+        return interruption.report()
     except Exception as error:
+        if interruption.received:
+            # TensorFlow makes errors of its own of interrupted calls.
+            return interruption.report()
         if "--debug" in arguments:
             raise
+        _drop_output()
         print(f"warptf: error: {_one_line(error)}", file=sys.stderr)
         return 1
 
@@ -69,8 +85,20 @@ def _usage() -> str:
     return "\n".join([*lines, "", "warptf COMMAND --help lists the arguments of a command."])
 
 
+def _drop_output() -> None:
+    """Flushes standard output, or turns it away where that fails, so that Python does not try."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _one_line(error: Exception) -> str:
     """Returns the message of an error without line breaks, with its kind where it names none."""
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        # As the system raised it.
+        what = "standard output" if error.filename is None else error.filename
+        return f"{what}: {error.strerror}{_REMEDIES.get(error.errno, '')}"
     text = " ".join(str(error).split())
     if isinstance(error, ValueError | TypeError | OSError) and text:
         return text

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
+from warptf_launcher.interruption import interruption
 
 from .run_directory import RunDirectory
 from .run_lock import RunLock
@@ -40,7 +41,10 @@ def make_strategy(config: RunOptions) -> tf.distribute.Strategy:
     """
     if config.strategy == "multiworker":
         _task()
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        # It may have taken signals over.
+        interruption.renew()
+        return strategy
     several = len(tf.config.list_physical_devices("GPU")) > 1
     if config.strategy == "mirrored" or (config.strategy is None and several):
         return tf.distribute.MirroredStrategy()

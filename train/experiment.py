@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from warptf_launcher.interruption import interruption
 
 from .distribution import LOST_WORKER, make_strategy, run_directory
 from .early_stopping import EarlyStopping, stops
@@ -245,6 +246,7 @@ class Experiment(abc.ABC):
         with computing_in(config.precision):
             learner = self.build_learner(config, tasks)
         run.open(config, split)
+        interruption.resumes_by(f"--run-dir {run.path} --resume")
         print(f"run directory: {run.path}", file=sys.stderr)
         if test_untrained and not run.untrained.exists():
             scores = self.score(learner, tasks)

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,8 @@ class TrialMixin(tuning.LoudTrials):
         except OSError as error:
             raise MachineError(str(error)) from error
         except Exception as error:
+            if config.debug:
+                traceback.print_exc()
             named = isinstance(error, ValueError)
             text = " ".join(str(error).split())
             return {"reason": text if named else f"{type(error).__name__}: {text}"}

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Collection
 from typing import Any
 
+from warptf_launcher.interruption import interruption
+
 from . import tune_report
 from .experiment import Experiment
 from .threads import use_threads
@@ -44,16 +46,18 @@ def tune(
     use_threads(config.threads_per_operation)
     if not experiment.build_tasks(config).describe()["validation"]:
         raise ValueError("no class or alphabet is left for validation; leave some")
-    folder.open(experiment.name, config, options, fields)
-    try:
-        if options.workers > 1:
-            search_with_workers(folder, options.workers)
-        else:
-            make_tuner(experiment, config, options, space, folder.path).search(verbose=0)
-    finally:
-        rows = tune_report.trial_rows(folder, config, space)
-        tune_report.write_table(folder, rows)
-    return _report(experiment, config, options, space, folder, rows)
+    with folder.lock:
+        folder.open(experiment.name, config, options, fields)
+        interruption.resumes_by(f"--run-dir {folder.path} --resume")
+        try:
+            if options.workers > 1:
+                search_with_workers(folder, options.workers)
+            else:
+                make_tuner(experiment, config, options, space, folder.path).search(verbose=0)
+        finally:
+            rows = tune_report.trial_rows(folder, config, space)
+            tune_report.write_table(folder, rows)
+        return _report(experiment, config, options, space, folder, rows)
 
 
 def _report(

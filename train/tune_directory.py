@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from .run_lock import RunLock
 from .run_options import RunOptions
 from .tune_options import TuneOptions
-from .whole_files import read_json, write_json
+from .whole_files import aside_of, read_json, write_json
 
 
 class TuneDirectory:
@@ -33,6 +34,7 @@ class TuneDirectory:
         self.plot = self.path / "plots" / "parallel_coordinates.png"
         self.tensorboard = self.path / "tensorboard"
         self.logs = self.path / "workers"
+        self.lock = RunLock(self.path)
 
     def check(self, experiment: str, config: RunOptions, options: TuneOptions) -> None:
         """Checks that a search may use the folder, before anything else is done.
@@ -43,11 +45,19 @@ class TuneDirectory:
             options: The options of the search.
 
         Raises:
+            FileNotFoundError: If there is no search to continue.
             ValueError: If the folder holds something else, an earlier search while `config.resume`
                 is off, or another search.
         """
         if not self.config.exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            found = set(self.path.iterdir()) if self.path.is_dir() else set()
+            if config.resume and not found:
+                state = "is empty" if self.path.is_dir() else "is not there"
+                raise FileNotFoundError(
+                    f"--run-dir {self.path}: {state}, so there is no search to continue; correct "
+                    f"the path, or leave --resume out to begin a search there"
+                )
+            if found - {aside_of(self.config), self.lock.path}:
                 raise ValueError(
                     f"--run-dir {self.path}: the folder is not empty and holds no search; choose "
                     f"another"
@@ -58,9 +68,7 @@ class TuneDirectory:
                 f"--run-dir {self.path}: holds a search; add --resume to continue it, or choose "
                 f"another folder"
             )
-        begun, begun_config, begun_options = self.read_config(type(config))
-        if begun != experiment:
-            raise ValueError(f"--run-dir {self.path}: holds a search of {begun}; choose another")
+        _, begun_config, begun_options = self.read_config(type(config))
         differences = config.differences(begun_config) + options.differences(begun_options)
         if differences:
             raise ValueError(
@@ -71,7 +79,7 @@ class TuneDirectory:
     def open(
         self, experiment: str, config: RunOptions, options: TuneOptions, fields: list[str]
     ) -> None:
-        """Makes the folder ready for a search that `check` has let pass.
+        """Makes the folder ready for a search that `check` has let pass, and takes its lock.
 
         Args:
             experiment: The name of the experiment.
@@ -80,6 +88,7 @@ class TuneDirectory:
             fields: The fields that are fixed by a flag of their own.
 
         Raises:
+            BlockingIOError: If another process writes it.
             OSError: If the folder cannot be made or written.
         """
         content = {
@@ -89,11 +98,17 @@ class TuneDirectory:
             "config": config.to_json(),
         }
         try:
-            self.plot.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.lock.acquire()
+            self.check(experiment, config, options)
+            self.plot.parent.mkdir(exist_ok=True)
             write_json(self.config, content)
             # What KerasTuner keeps cannot continue every search as it was; the outcomes can.
             shutil.rmtree(self.path / self.PROJECT, ignore_errors=True)
         except OSError as error:
+            if error.errno is None:
+                # It says all already.
+                raise
             raise OSError(
                 f"--run-dir {self.path}: cannot be written ({error.strerror}); choose a folder "
                 f"that can"
@@ -104,10 +119,28 @@ class TuneDirectory:
 
         Args:
             config_class: The class of the configuration.
+
+        Raises:
+            ValueError: If the folder holds a run, or a search of another version or experiment.
         """
-        content = read_json(self.config)
-        search = TuneOptions.from_json(content["search"])
-        return content["experiment"], config_class.from_json(content["config"]), search
+        content = read_json(self.config, "restore it from a copy, or begin a new search")
+        if "search" not in content:
+            raise ValueError(
+                f"{self.path}: holds a run, not a search; warptf train --resume continues it"
+            )
+        begun, asked = content.get("experiment"), config_class.EXPERIMENT
+        if begun != asked:
+            raise ValueError(
+                f"{self.path}: holds a search of {begun}, not of {asked}; choose another folder"
+            )
+        try:
+            search = TuneOptions.from_json(content["search"])
+            return content["experiment"], config_class.from_json(content["config"]), search
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.config}: is damaged, or of another version of warptf "
+                f"({' '.join(str(error).split())}); restore it from a copy, or begin a new search"
+            ) from error
 
     def trial_run(self, config: RunOptions) -> Path:
         """Returns the run directory of a trial.
@@ -126,7 +159,7 @@ class TuneDirectory:
             config: The configuration of the trial.
         """
         path = self._outcome(config)
-        return read_json(path) if path.exists() else None
+        return read_json(path, "remove it to train the trial again") if path.exists() else None
 
     def write_outcome(self, config: RunOptions, outcome: dict[str, Any]) -> None:
         """Notes what a trial gave.

@@ -57,6 +57,8 @@ def _start(folder: TuneDirectory, name: str, port: int) -> "subprocess.Popen[byt
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
+            # Ctrl-C at the terminal is for the command alone, which ends its processes.
+            start_new_session=True,
         )
 
 

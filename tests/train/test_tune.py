@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from warptf.train.cli import main
 from warptf.train.experiments import EXPERIMENTS
+from warptf.train.run_lock import RunLock
 from warptf.train.sine_config import SineConfig
 from warptf.train.tune_report import flags_of
 from warptf.train.tune_space import read_space
@@ -39,7 +41,10 @@ def tune(capsys: pytest.CaptureFixture[str], flags: list[str], run_dir: Path) ->
 
 def fails(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     assert main(arguments) == 1
-    line = capsys.readouterr().err.strip().splitlines()[-1]
+    captured = capsys.readouterr().err
+    # Of KerasTuner, one for each trial that failed.
+    assert "Traceback" not in captured
+    line = captured.strip().splitlines()[-1]
     assert line.startswith("warptf: error: ")
     return line
 
@@ -246,6 +251,24 @@ def test_folders_of_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     other = [*flags, str(tmp_path / "search"), "--resume", "--tuner", "random", "--queries", "3"]
     line = fails(capsys, other)
     assert "--queries was 10, now 3" in line and "--tuner was grid, now random" in line
+    assert "is not there, so there is no search" in fails(
+        capsys, [*flags, str(tmp_path / "serch"), "--resume"]
+    )
+    with RunLock(tmp_path / "search") as lock:
+        lock.acquire()
+        line = fails(capsys, [*flags, str(tmp_path / "search"), "--resume"])
+        assert f"process {os.getpid()} on" in line and "is writing it" in line
+    content = json.loads((tmp_path / "search" / "config.json").read_text())
+    run = next((tmp_path / "search" / "trials").glob("*/config.json")).parent
+    assert "holds a run, not a search" in fails(capsys, [*flags, str(run), "--resume"])
+    assert "holds a search, not a run" in fails(capsys, ["evaluate", str(tmp_path / "search")])
+    for damaged, word in (
+        ("", "is not JSON (it is empty)"),
+        (json.dumps({**content, "experiment": "maze"}), "holds a search of maze, not of sine"),
+        (json.dumps({**content, "search": {"tunr": "grid"}}), "is damaged, or of another version"),
+    ):
+        (tmp_path / "search" / "config.json").write_text(damaged)
+        assert word in fails(capsys, [*flags, str(tmp_path / "search"), "--resume"])
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "letter.txt").write_text("")
     assert "holds no search" in fails(capsys, [*flags, str(tmp_path / "letters")])

@@ -7,6 +7,8 @@ and TensorFlow reads its environment when it is first imported.
 import importlib
 import os
 
+from warptf_launcher.interruption import interruption
+
 
 def main() -> int:
     """Runs the `warptf` command, TensorFlow's oneDNN kernels on unless the user says otherwise.
@@ -18,6 +20,17 @@ def main() -> int:
         The exit code.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    # Not at the top: the line above must come before TensorFlow is imported.
-    run = importlib.import_module("warptf.train.cli").main
     return run()
+
+
+def run() -> int:
+    """Runs the `warptf` command in TensorFlow's environment as it is.
+
+    Returns:
+        The exit code.
+    """
+    # The first seconds are spent on imports.
+    interruption.install()
+    # Not at the top: the lines above must come before TensorFlow is imported.
+    command = importlib.import_module("warptf.train.cli").main
+    return command()

@@ -1,5 +1,7 @@
 """Failures of a search that KerasTuner keeps to itself, said aloud."""
 
+import contextlib
+import io
 import math
 import sys
 from collections.abc import Iterator
@@ -13,9 +15,9 @@ class LoudTrials:
     """Makes a tuner record why a trial failed, go on, and fail itself where all trials did.
 
     To be named before a tuner of KerasTuner among the bases of a class. KerasTuner's own tuners end
-    a search after three failures in a row, keep no reason for a trial whose figures are not finite,
-    and end quietly where no trial succeeded. Here, a trial fails as well if one of its figures is
-    not finite; `trial.message` is one line with the reason.
+    a search after three failures in a row, print a traceback for each, keep no reason for a trial
+    whose figures are not finite, and end quietly where no trial succeeded. Here, a trial fails as
+    well if one of its figures is not finite; `trial.message` is one line with the reason.
 
     Args:
         *args: Those of the tuner.
@@ -27,6 +29,7 @@ class LoudTrials:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("max_consecutive_failed_trials", sys.maxsize)
         self._reason = ""
+        self._quiet = contextlib.ExitStack()
         super().__init__(*args, **kwargs)
 
     def search(self, *args: Any, **kwargs: Any) -> None:
@@ -66,6 +69,8 @@ class LoudTrials:
             raise
         except Exception as error:
             self._reason = _one_line(error)
+            # KerasTuner prints a traceback for each trial that fails, before `on_trial_end`.
+            self._quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
             raise keras_tuner.errors.FailedTrialError(self._reason) from error
         return results
 
@@ -85,6 +90,7 @@ class LoudTrials:
         Args:
             trial: The trial.
         """
+        self._quiet.close()
         if trial.status == "FAILED":
             # KerasTuner's message is a traceback.
             trial.message = self._reason
