@@ -37,7 +37,8 @@ class RunOptions:
     seed: int = 0
     """Seed of the split, the data, the initial weights and every random draw."""
     resume: bool = False
-    """Continue the run in --run-dir where it stopped; a finished run prints its result again."""
+    """Continue the run in --run-dir where it stopped; a finished run prints its result again, once
+    what is missing of it is restored."""
     strategy: Strategy | None = None
     """Distribution: none; mirrored, tasks spread over all devices of this machine; or multiworker,
     over the processes that the environment variable TF_CONFIG names. By default mirrored where

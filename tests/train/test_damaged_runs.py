@@ -1,8 +1,10 @@
 """Runs that lost a file, or hold a damaged one, are continued to the same figures."""
 
 import json
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 
 from warptf.train.cli import main
 from warptf.train.run_directory import RunDirectory
+from warptf.train.run_lock import RunLock
+from warptf.train.sine import SineExperiment
 
 # A learner that is traced in no time.
 SINE = ["train", "sine", "--preset", "smoke", "--meta-learner", "reptile", "--units", "4"]
@@ -215,3 +219,47 @@ def test_commands_that_read_a_run_name_the_file(
         (line,) = [each for each in capsys.readouterr().err.splitlines() if "warptf:" in each]
         assert str(run.path) in line and message in line, command
     assert not out.exists()
+
+
+def test_two_that_continue_a_run(run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
+    unfinish(run)
+    before = run.metrics.read_bytes()
+    with RunLock(run.path) as lock:
+        lock.acquire()
+        line = fails(run, capsys)
+    assert f"process {os.getpid()} on " in line and "is writing it; wait for it" in line
+    assert run.metrics.read_bytes() == before
+
+
+def test_a_mistyped_run_directory(
+    run: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = RunDirectory(tmp_path / "rum")
+    assert "rum: is not there, so there is no run to continue" in fails(other, capsys)
+    assert not other.path.exists()
+    for command in ("evaluate", "compare"):
+        assert "rum: is not there; give the directory of a run" in fails(other, capsys, command)
+
+
+def test_an_untrained_learner_is_not_reported_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def worse(self: SineExperiment, learner: Any, tasks: Any) -> dict[str, Any]:
+        loss = 1.0 + 0.1 * float(learner.meta_step.value.numpy())
+        return {"loss": loss, "by_task": {"loss": [loss - 0.5, loss + 0.5, loss]}}
+
+    monkeypatch.setattr(SineExperiment, "score_validation", worse)
+    run = RunDirectory(tmp_path / "run")
+    assert main([*SINE, "--run-dir", str(run.path)]) == 0
+    assert "warptf: the untrained learner was best on validation" in capsys.readouterr().err
+    result = run.read_result()
+    assert result["reported_model"] == "untrained, best on validation"
+    assert result["reported_meta_step"] == 0
+    assert result["loss"] == pytest.approx(result["loss_untrained"])
+    assert result["validation_loss"] == result["validation_loss_untrained"] == 1.0
+    assert main(["compare", str(run.path)]) == 0
+    printed = capsys.readouterr()
+    assert "| reptile, untrained | 1 |" in printed.out
+    assert "reptile: the untrained learner was best on validation in 1 of 1 runs" in printed.err
+    assert main(["export", str(run.path), str(tmp_path / "out")]) == 0
+    assert "the untrained learner was best on validation" in capsys.readouterr().err
