@@ -19,6 +19,7 @@ _COMMANDS: dict[str, tuple[str, Callable[..., None]]] = {
     "tune": ("[EXPERIMENT] search hyper-parameters with KerasTuner", commands.tune),
     "evaluate": ("RUN_DIR score a finished run again", commands.evaluate),
     "export": ("RUN_DIR OUT write a SavedModel or a LiteRT file", commands.export),
+    "predict": ("RUN_DIR classify a folder of images, given some of each class", commands.predict),
     "compare": ("RUN_DIR... print a table of finished runs", commands.compare),
     "data prepare": ("NAME build a data set from archives on disk", commands.prepare_data),
 }

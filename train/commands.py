@@ -22,6 +22,9 @@ from .output_paths import check_image, check_output
 from .run_options import flag
 from .threads import use_threads
 
+# Fields that a run has although they are None.
+_DEFAULT_IS_NONE = ("data_dir", "evaluation_ways")
+
 RunDir = Annotated[Path, tyro.conf.arg(name="RUN_DIR")]
 
 
@@ -40,7 +43,7 @@ def train(arguments: list[str]) -> None:
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     use_threads(config.threads_per_operation)
-    print(json.dumps(experiment.train(config)))
+    print(json.dumps(experiment.train(experiment.fitted(config, _named(arguments)))))
 
 
 def tune(arguments: list[str]) -> None:
@@ -74,6 +77,8 @@ def evaluate(
     run_dir: tyro.conf.Positional[RunDir],
     data_dir: Path | None = None,
     images: Path | None = None,
+    evaluation_ways: int | None = None,
+    evaluation_shots: int | None = None,
     evaluation_queries: int | None = None,
     test_tasks: int | None = None,
     debug: bool = False,
@@ -84,6 +89,10 @@ def evaluate(
         run_dir: The run directory.
         data_dir: The folder that holds prepared data sets; by default that of the run.
         images: The folder of the images, where the run had one; by default that of the run.
+        evaluation_ways: Classes of a test task, for few-shot runs with --head class-means; by
+            default those of the run.
+        evaluation_shots: Images of each class to learn from, for few-shot runs; by default those
+            of the run.
         evaluation_queries: Examples to score on, of each class for images; by default those of
             the run.
         test_tasks: Number of test tasks; by default that of the run.
@@ -94,12 +103,15 @@ def evaluate(
     changes = {
         "data_dir": data_dir,
         "images": images,
+        "evaluation_ways": evaluation_ways,
+        "evaluation_shots": evaluation_shots,
         "evaluation_queries": evaluation_queries,
         "test_tasks": test_tasks,
     }
     given = {name: value for name, value in changes.items() if value is not None}
     for name, value in given.items():
-        if name != "data_dir" and getattr(config, name, None) is None:
+        unset = name not in _DEFAULT_IS_NONE and getattr(config, name, None) is None
+        if unset or not hasattr(config, name):
             raise ValueError(f"{flag(name)} {value}: the run has none; leave it out")
     config = dataclasses.replace(config, **given)
     config.validate()
@@ -142,6 +154,50 @@ def export(
     else:
         use_threads(run.config.threads_per_operation)
         _export_litert(run, out, support, quantization, steps)
+    print(out)
+
+
+def predict(
+    run_dir: tyro.conf.Positional[RunDir],
+    support: Path,
+    images: Path,
+    out: Path,
+    contact_sheet: Path | None = None,
+    steps: int | None = None,
+    debug: bool = False,
+) -> None:
+    """Classifies a folder of images by the learner of a finished few-shot run.
+
+    Args:
+        run_dir: The run directory.
+        support: A folder with a folder of a few images for each class to tell apart; two classes
+            suffice, and they need not be those of the run.
+        images: The folder of the images to classify.
+        out: The CSV file to write: a line for each image, with its class and the confidence.
+        contact_sheet: Also draw the images with their classes into this image file.
+        steps: Steps of adaptation; by default those of the run's test tasks.
+        debug: Show the traceback of an error instead of one line.
+    """
+    # Not at the top: no other command is to wait for matplotlib.
+    from . import predict as prediction
+
+    check_output("--out", out)
+    if contact_sheet is not None:
+        check_image("--contact-sheet", contact_sheet)
+    run = open_finished_run(run_dir)
+    if run.experiment.name != "few-shot":
+        raise ValueError(
+            f"RUN_DIR {run_dir}: is a run of {run.experiment.name}; give one of few-shot, whose "
+            "learners classify images"
+        )
+    use_threads(run.config.threads_per_operation)
+    predictions = prediction.predict(run.learner(), run.config, support, images, steps)
+    for path in (out, contact_sheet):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+    prediction.write_predictions(predictions, out)
+    if contact_sheet is not None:
+        prediction.write_sheet(predictions, contact_sheet)
     print(out)
 
 

@@ -19,6 +19,7 @@ from .result import FIGURES
 from .run_directory import RunDirectory
 from .run_options import flag
 from .selection import BY_TASK, validation_figures
+from .time_to_go import TimeToGo
 from .untrained import BEST, UNTRAINED, beside_untrained, words, write_untrained
 from .whole_files import write_json
 
@@ -84,6 +85,33 @@ class Experiment(abc.ABC):
     def write_plots(self, run: RunDirectory) -> None:
         """Draws what the run has measured."""
 
+    def fitted(self, config: Any, given: set[str]) -> Any:
+        """Returns a configuration that the data have enough for, where that may be chosen.
+
+        Args:
+            config: The configuration.
+            given: Names of the fields that the user chose.
+        """
+        return config
+
+    def tasks_of(self, config: Any, learner: Any) -> Any:
+        """Returns the task distribution that a finished learner is scored on.
+
+        Args:
+            config: The configuration of its run.
+            learner: The learner, as loaded from the run's `model.keras`.
+        """
+        return self.build_tasks(config)
+
+    def finished_learner(self, learner: Any, tasks: Any) -> Any:
+        """Returns what is kept as `model.keras` of the learner that was meta-trained.
+
+        Args:
+            learner: The learner that is reported.
+            tasks: What it was meta-trained on.
+        """
+        return learner
+
     def run_dir_words(self, config: Any) -> tuple[str, ...]:
         """Returns words for the name of a new run directory."""
         return (self.name, config.data, config.meta_learner)
@@ -127,13 +155,14 @@ class Experiment(abc.ABC):
             learner = self._trained(config, tasks, run, test_untrained=self._chooses(config))
             started = time.monotonic()
             scores = self.score(learner, tasks)
+            finished = self.finished_learner(learner, tasks)
         seconds = time.monotonic() - started + run.training_seconds()
         result = self._result(config, learner, tasks, scores, seconds)
         if self._chooses(config):
             own = self.by_task(tasks, scores)
             result |= validation_figures(run.evaluations(), self.monitored)
             result |= beside_untrained(run.untrained, own, self.monitored)
-        save_learner(learner, run.model)
+        save_learner(finished, run.model)
         write_json(run.scores, self.scores_by_task(tasks, scores))
         self._draw(run)
         write_json(run.result, result)
@@ -151,7 +180,8 @@ class Experiment(abc.ABC):
             if run.model.name in missing:
                 kept = self._chooses(config) and is_intact(run.checkpoints.best)
                 load = run.checkpoints.load_best
-                save_learner(load() if kept else self._trained(config, tasks, run), run.model)
+                learner = load() if kept else self._trained(config, tasks, run)
+                save_learner(self.finished_learner(learner, tasks), run.model)
             if run.scores.name in missing:
                 scores = self.score(load_learner(run.model, "remove it"), tasks)
                 write_json(run.scores, self.scores_by_task(tasks, scores))
@@ -215,7 +245,7 @@ class Experiment(abc.ABC):
             ValueError: If the data have other classes than those of the run.
         """
         started = time.monotonic()
-        tasks = self.build_tasks(config)
+        tasks = self.tasks_of(config, learner)
         run.check_split(tasks.describe())
         scores = self.score(learner, tasks)
         result = self._result(config, learner, tasks, scores, time.monotonic() - started)
@@ -315,7 +345,7 @@ class Experiment(abc.ABC):
             self.monitored,
             keep_best=self.reports_best,
         )
-        callbacks: list[keras.callbacks.Callback] = [recorder]
+        callbacks: list[keras.callbacks.Callback] = [recorder, TimeToGo(config.epoch_steps)]
         if config.patience:
             callbacks.append(EarlyStopping(config.patience, self.monitored, seen))
         if config.tensorboard:

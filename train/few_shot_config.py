@@ -5,7 +5,17 @@ import math
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from .method_options import WARPED, MethodOptions, outer_step_defaults
+from .backbone_options import BackboneOptions, is_file
+from .few_shot_presets import (
+    BACKBONE,
+    CHARACTERS,
+    DATA,
+    FIXED_SIZE,
+    METHODS,
+    PRESETS,
+    PRESETS_ON_DATA,
+)
+from .method_options import UNTRAINED, WARPED, WITHOUT_STEPS, outer_step_defaults
 from .multi_shot_config import Warp
 from .run_options import flag
 
@@ -27,20 +37,20 @@ MetaLearner = Literal[
     "anil",
     "imaml",
     "fo-b-maml",
+    "proto-net",
+    "centroid",
     "none",
 ]
-Learner = Literal["four-block", "six-block", "resnet12"]
+Learner = Literal["four-block", "six-block", "resnet12", "backbone"]
 
 # Their learners are made for them, of four blocks.
 OWN_LEARNER = ("t-net", "mt-net", "cavia")
-CHARACTERS = ("glyphs", "omniglot")
-FIXED_SIZE = (*CHARACTERS, "cifar-fs", "fc100")
 NEEDS_IMAGES = ("folder", "csv", "tiered")
 NEEDS_SPLITS = ("csv", "tiered", "cifar-fs", "fc100")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FewShotConfig(MethodOptions):
+class FewShotConfig(BackboneOptions):
     """Few-shot classification: tasks of some classes, a few images of each to learn from.
 
     The defaults depend on `--preset`, `--data` and `--meta-learner`; those shown are the ones that
@@ -64,6 +74,9 @@ class FewShotConfig(MethodOptions):
     """Name of the set, for --data tfds."""
     fractions: tuple[float, float, float] = (0.64, 0.16, 0.2)
     """Of the classes for training, validation and test, where there are no lists."""
+    hold_out: Literal["classes", "images"] = "classes"
+    """What validation and test tasks have for themselves: classes; or, where a folder has too few,
+    images of the same classes."""
     image_size: int | None = 84
     """Side of the images in pixels, for --data folder, csv, tiered and tfds; None for the size that
     they have."""
@@ -73,9 +86,11 @@ class FewShotConfig(MethodOptions):
     augment: bool = False
     """Flip, shift and recolour training images at random."""
     meta_learner: MetaLearner = "warp-maml"
-    """Method; none adapts from a random initialization, without meta-training."""
+    """Method; proto-net is prototypical networks. Without meta-training, none adapts from a random
+    initialization, and centroid classifies by the nearest class mean of the untrained features."""
     learner: Learner = "four-block"
-    """Network: four blocks of convolution, six (10-way 640-shot), or a ResNet-12."""
+    """Network: four blocks of convolution, six (10-way 640-shot), a ResNet-12, or a pretrained
+    backbone."""
     warp: Warp | None = "conv3x3"
     """Architecture of the warp layers; None for the methods without."""
     batch_norm: Literal["support", "transductive"] = "support"
@@ -91,6 +106,8 @@ class FewShotConfig(MethodOptions):
     """Classes of a task."""
     shots: int = 1
     """Images of each class to learn from, in meta-training."""
+    evaluation_ways: int | None = None
+    """Classes of a validation or test task, with --head class-means; those of --ways if None."""
     evaluation_shots: int = 1
     """Images of each class to learn from, in validation and test tasks."""
     queries: int = 15
@@ -109,8 +126,9 @@ class FewShotConfig(MethodOptions):
     """Numbers in the context that each task adapts, for cavia."""
 
     EXPERIMENT: ClassVar[str] = "few-shot"
-    NOT_COMPARED: ClassVar[frozenset[str]] = MethodOptions.NOT_COMPARED | {"images", "splits"}
+    NOT_COMPARED: ClassVar[frozenset[str]] = BackboneOptions.NOT_COMPARED | {"images", "splits"}
     """Folders may move; that they hold the same classes is checked by the classes."""
+    LATER: ClassVar[frozenset[str]] = BackboneOptions.LATER | {"evaluation_ways", "hold_out"}
 
     def __post_init__(self) -> None:
         """Makes paths absolute, so that a run can be evaluated from anywhere."""
@@ -118,6 +136,13 @@ class FewShotConfig(MethodOptions):
             path = getattr(self, name)
             if path is not None:
                 object.__setattr__(self, name, path.expanduser().absolute())
+        if self.backbone is not None and is_file(self.backbone):
+            object.__setattr__(self, "backbone", str(Path(self.backbone).expanduser().absolute()))
+
+    @property
+    def test_ways(self) -> int:
+        """Classes of a validation or test task."""
+        return self.ways if self.evaluation_ways is None else self.evaluation_ways
 
     @classmethod
     def from_preset(
@@ -144,13 +169,20 @@ class FewShotConfig(MethodOptions):
         data = data or ("tiered" if tiered else "glyphs")
         method = meta_learner or ("warp-leap" if tiered else "warp-maml")
         values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=method)
-        values |= _PRESETS[preset] | _DATA.get(data, {}) | _PRESETS_ON_DATA.get((preset, data), {})
+        values |= PRESETS[preset] | DATA.get(data, {}) | PRESETS_ON_DATA.get((preset, data), {})
         values |= outer_step_defaults(method, overrides.get("outer_optimizer"))
-        values |= _METHODS.get(method, {})
+        values |= METHODS.get(method, {})
         if method not in WARPED:
             values |= dict(warp=None, second_order=None)
-        if overrides.get("learner", values.get("learner", cls.learner)) != cls.learner:
+        learner = overrides.get("learner", values.get("learner", cls.learner))
+        if learner != cls.learner:
             values |= dict(filters=None)
+        if learner == "backbone":
+            values |= BACKBONE
+        if method in WITHOUT_STEPS:
+            values |= dict(head="class-means", inner_steps=0, evaluation_steps=0, batch_size=None)
+        if method == "centroid":
+            values |= dict(centre=False)
         return cls(**{**values, **overrides})
 
     def validate(self) -> None:
@@ -163,15 +195,19 @@ class FewShotConfig(MethodOptions):
         for name in _COUNTS:
             self._at_least(name, 1)
         self._at_least("ways", 2)
-        for name in ("image_size", "batch_size", "filters"):
+        for name in ("image_size", "batch_size", "filters", "evaluation_ways"):
             if getattr(self, name) is not None:
                 self._at_least(name, 1)
         self._check_data()
         self._check_images()
         self._check_method()
         self._only_for({"context_size": ("cavia",)})
-        if self.meta_learner == "none":
-            self._only_default("augment", "--meta-learner none has no meta-training")
+        if self.meta_learner in WITHOUT_STEPS and self.batch_size is not None:
+            self._refuse("batch_size", f"--meta-learner {self.meta_learner} takes no steps")
+        if self.meta_learner in UNTRAINED:
+            self._only_default(
+                "augment", f"--meta-learner {self.meta_learner} has no meta-training"
+            )
 
     def _check_data(self) -> None:
         for name, needed, usage in (
@@ -200,13 +236,26 @@ class FewShotConfig(MethodOptions):
         if not self.resize and self.data not in ("folder", "csv"):
             raise ValueError(f"--no-resize: is for --data folder and csv, not {self.data}")
         own_split = self.data in NEEDS_SPLITS or self.data in CHARACTERS or self.splits is not None
+        if self.hold_out == "images" and (self.data != "folder" or self.splits is not None):
+            self._refuse("hold_out", "is for --data folder without --splits; give classes")
         if self.fractions != FewShotConfig.fractions and own_split:
             self._refuse("fractions", "classes are not cut at random here; leave it out")
         if len(self.fractions) != 3 or not all(0 < part < math.inf for part in self.fractions):
             self._refuse("fractions", "give three positive numbers")
 
     def _check_method(self) -> None:
-        self._check_warp("warp", "second_order")
+        self._check_warp("second_order")
+        self._check_backbone(self.learner)
+        self._check_head(self.meta_learner in OWN_LEARNER)
+        if self.evaluation_ways not in (None, self.ways) and self.head != "class-means":
+            self._refuse("evaluation_ways", "--head dense has --ways classes; give class-means")
+        if self.learner == "backbone":
+            if self.warp is not None:
+                self._refuse("warp", "--learner backbone has --adapter; give None")
+            if self.augment:
+                self._refuse("augment", "features of a frozen backbone are computed once; leave it")
+        else:
+            self._check_warp("warp")
         if self.meta_learner in OWN_LEARNER and self.learner != "four-block":
             remedy = "has a learner of its own; give --learner four-block"
             self._refuse("learner", f"--meta-learner {self.meta_learner} {remedy}")
@@ -237,79 +286,4 @@ _MEANING = {
     ("tiered", "splits"): ", the folder of Ren et al.'s train.csv, val.csv and test.csv",
     ("cifar-fs", "splits"): ", the folder of its published lists of classes",
     ("fc100", "splits"): ", the folder of its published lists of superclasses",
-}
-
-_PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": dict(
-        threads_per_operation=1,
-        filters=8,
-        queries=2,
-        evaluation_queries=4,
-        tasks=2,
-        inner_steps=2,
-        evaluation_steps=2,
-        validation_tasks=5,
-        test_tasks=20,
-        meta_steps=4,
-        epoch_steps=2,
-        evaluate_every=1,
-    ),
-    # A few hundred meta-steps want larger ones than tens of thousands do.
-    "laptop": dict(
-        threads_per_operation=1,
-        queries=5,
-        meta_steps=400,
-        epoch_steps=20,
-        evaluate_every=5,
-        meta_rate=5e-3,
-        initialization_rate=5e-3,
-        schedule="cosine",
-    ),
-    "paper": dict(
-        filters=128,
-        tasks=1,
-        shots=5,
-        meta_steps=60_000,
-        epoch_steps=500,
-        evaluate_every=4,
-        validation_tasks=200,
-        inner_rate=0.01,
-    ),
-    "tiered-multi-shot": dict(
-        threads_per_operation=1,
-        learner="six-block",
-        ways=10,
-        shots=640,
-        evaluation_shots=640,
-        evaluation_queries=50,
-        tasks=5,
-        batch_size=64,
-        inner_steps=100,
-        evaluation_steps=640,
-        inner_momentum=0.9,
-        validation_tasks=10,
-        test_tasks=100,
-        meta_steps=2000,
-        epoch_steps=50,
-        evaluate_every=4,
-    ),
-}
-_DATA: dict[str, dict[str, Any]] = {data: dict(image_size=None) for data in FIXED_SIZE}
-# MAML's own settings on characters; photographs take smaller steps.
-_PAPER_CHARACTERS: dict[str, Any] = dict(
-    threads_per_operation=1,
-    filters=64,
-    ways=20,
-    shots=1,
-    queries=1,
-    tasks=16,
-    inner_rate=0.1,
-    batch_norm="transductive",
-)
-_PRESETS_ON_DATA: dict[tuple[str, str], dict[str, Any]] = {
-    ("paper", data): _PAPER_CHARACTERS for data in CHARACTERS
-}
-_METHODS: dict[str, dict[str, Any]] = {
-    "cavia": dict(inner_rate=1.0),
-    "none": dict(meta_steps=0),
 }

@@ -38,15 +38,33 @@ def read_data(config: FewShotConfig) -> tuple[ImageBank, ClassSplit]:
         read = tasks.cifar_fs if config.data == "cifar-fs" else tasks.fc100
         with naming_flags(config, "data", **lists_are):
             return read(config.data_dir, lists, progress=_report)
-    bank = _bank(config, form)
+    if config.data == "folder":
+        bank = read_images(config)
+        if config.hold_out == "images":
+            with naming_flags(config, "images", bank="images"):
+                return tasks.held_out_images(bank, config.fractions, config.seed)
+    else:
+        bank = _bank(config)
     return bank, _split(config, bank)
 
 
-def _bank(config: FewShotConfig, form: dict[str, Any]) -> ImageBank:
-    if config.data == "folder":
-        images: Any = config.images
-        with naming_flags(config, "images", directory="images"):
-            return tasks.image_folder_bank(images, **form)
+def read_images(config: FewShotConfig) -> ImageBank:
+    """Returns the images of a folder of folders.
+
+    Args:
+        config: A valid configuration with `--data folder`.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If images are corrupt or of a wrong size.
+    """
+    images: Any = config.images
+    form: dict[str, Any] = dict(image_size=config.image_size, resize=config.resize)
+    with naming_flags(config, "images", directory="images"):
+        return tasks.image_folder_bank(images, progress=_report, **form)
+
+
+def _bank(config: FewShotConfig) -> ImageBank:
     if config.data == "tfds":
         name, size = str(config.tfds_name), config.image_size
         with naming_flags(config, "tfds_name", name="tfds_name"):

@@ -9,6 +9,9 @@ from .run_options import RunOptions
 WARPED = ("warp-maml", "warp-reptile", "warp-imaml", "warp-leap")
 IMPLICIT = ("imaml", "warp-imaml")
 PROXIMAL = (*IMPLICIT, "fo-b-maml")
+# Methods that classify by class means, without a step of adaptation.
+WITHOUT_STEPS = ("proto-net", "centroid")
+UNTRAINED = ("none", "centroid")
 
 _OUTER_STEPS: dict[str, dict[str, Any]] = {
     # Steps from the initialization towards the adapted parameters, shorter and shorter.
@@ -110,6 +113,10 @@ class MethodOptions(RunOptions):
         """
         super().validate()
         for name in _COUNTS:
+            if self.meta_learner in WITHOUT_STEPS and name in ("inner_steps", "evaluation_steps"):
+                if getattr(self, name) != 0:
+                    self._refuse(name, f"--meta-learner {self.meta_learner} takes no steps; give 0")
+                continue
             self._at_least(name, 1)
         for name in _RATES:
             self._finite_above_zero(name)
@@ -120,7 +127,7 @@ class MethodOptions(RunOptions):
                 self._refuse(name, "give a number from 0 up to, but not including, 1")
         self._check_outer_steps()
         self._only_for(_ONLY_FOR)
-        if self.meta_learner == "none":
+        if self.meta_learner in UNTRAINED:
             self._check_untrained()
 
     def _check_outer_steps(self) -> None:
@@ -131,10 +138,11 @@ class MethodOptions(RunOptions):
             self._refuse("clip_norm", remedy)
 
     def _check_untrained(self) -> None:
+        reason = f"--meta-learner {self.meta_learner} has no meta-training"
         if self.meta_steps:
-            self._refuse("meta_steps", "--meta-learner none has no meta-training; leave it out")
+            self._refuse("meta_steps", f"{reason}; leave it out")
         for name in ("patience", "clip_norm", "normalize_gradient"):
-            self._only_default(name, "--meta-learner none has no meta-training")
+            self._only_default(name, reason)
 
     def _check_warp(self, *names: str) -> None:
         """Checks that fields of the warp layers are given with warped methods, and only these."""

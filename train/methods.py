@@ -80,6 +80,7 @@ def _initialization(config: MethodOptions) -> initializations.Initialization:
         "fo-b-maml": lambda: initializations.FirstOrderBilevelMAML(**bilevel),
         "cavia": initializations.Fixed,
         "none": initializations.Fixed,
+        "centroid": initializations.Fixed,
         **{name: lambda: initializations.ImplicitMAML(**implicit) for name in IMPLICIT},
     }
     return makers.get(config.meta_learner, initializations.MAML)()

@@ -74,6 +74,8 @@ class RunOptions:
         {"data_dir", "run_dir", "resume", "tensorboard", "debug"}
     )
     """Fields that may differ between a run and its continuation: none touches a figure."""
+    LATER: ClassVar[frozenset[str]] = frozenset()
+    """Fields that runs of earlier versions have not; they had the defaults."""
     META_BATCH: ClassVar[str] = "tasks"
     """The field that sets how many tasks a meta-batch has."""
     EXPERIMENT: ClassVar[str] = ""
@@ -132,10 +134,11 @@ class RunOptions:
         if experiment != cls.EXPERIMENT:
             raise ValueError(f"it is a configuration of {experiment}, not of {cls.EXPERIMENT}")
         names = {field.name for field in dataclasses.fields(cls)}
-        if names != set(values):
+        if set(values) - names or names - set(values) - cls.LATER:
             raise ValueError(
                 f"the configuration has other fields than this version of warptf: "
-                f"unknown {sorted(set(values) - names)}, missing {sorted(names - set(values))}; "
+                f"unknown {sorted(set(values) - names)}, missing "
+                f"{sorted(names - set(values) - cls.LATER)}; "
                 f"use the version that wrote it"
             )
         hints = typing.get_type_hints(cls)

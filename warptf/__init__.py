@@ -25,6 +25,7 @@ from warptf.meta_learners import (
     OnlineMetaLearner,
     WarpLeap,
     WarpMAML,
+    with_model,
 )
 from warptf.partition import partition
 
@@ -54,4 +55,5 @@ __all__ = [
     "partition",
     "reinforcement",
     "tasks",
+    "with_model",
 ]

@@ -105,15 +105,25 @@ class Adaptation:
         self._loss = _compiled(loss, learner)
         self._meta_loss = self._loss if meta_loss is None else _compiled(meta_loss, learner)
 
-    def start(self, theta: Sequence[tf.Tensor], seed: tf.Tensor) -> InnerState:
+    def start(
+        self,
+        theta: Sequence[tf.Tensor],
+        seed: tf.Tensor,
+        phi: Sequence[tf.Tensor] = (),
+        support: Batch | None = None,
+    ) -> InnerState:
         """Returns the state in which adaptation to a task starts.
 
         Args:
             theta: the initialisation.
             seed: two integers, different for each task.
+            phi: warp parameters, of use where layers start from the support set.
+            support: the whole support set for these layers; `None` leaves them at `theta`.
         """
-        optimizer = self.start_optimizer(theta, seed)
-        return InnerState(list(theta), optimizer, self.learner.initial_state(seed))
+        theta, state = list(theta), self.learner.initial_state(seed)
+        if support is not None and self.learner.starts_from_support:
+            theta, state = self.learner.start(theta, phi, state, support)
+        return InnerState(theta, self.start_optimizer(theta, seed), state)
 
     def start_optimizer(self, theta: Sequence[tf.Tensor], seed: tf.Tensor) -> Tensors:
         """Returns the inner optimizer's state in which adaptation to a task starts.
@@ -306,3 +316,15 @@ def take_step(batches: Any, k: tf.Tensor, has_step_axis: bool) -> Any:
     if not has_step_axis:
         return batches
     return tf.nest.map_structure(lambda t: tf.gather(t, k), batches)
+
+
+def whole_set(batches: Any, has_step_axis: bool) -> Any:
+    """Returns all examples of a part of a task, `[N, ...]`, of all its steps.
+
+    Args:
+        batches: the part, `[B, ...]`, or `[K, B, ...]` where it has a step axis.
+        has_step_axis: whether it has.
+    """
+    if not has_step_axis:
+        return batches
+    return tf.nest.map_structure(lambda t: tf.reshape(t, [-1, *t.shape[2:]]), batches)

@@ -58,11 +58,10 @@ class ServedLearner(tf.Module):
         problem, phi = self._problem, [tf.convert_to_tensor(v) for v in self._phi]
         hyper = [tf.convert_to_tensor(v) for v in self._hyper]
         theta = [tf.convert_to_tensor(v) for v in self._start_theta]
-        start = InnerState(
-            theta,
-            problem.start_optimizer(theta, tf.constant(self._seed)),
-            [tf.convert_to_tensor(v) for v in self._start_state],
-        )
+        state = [tf.convert_to_tensor(v) for v in self._start_state]
+        if problem.learner.starts_from_support:
+            theta, state = problem.learner.start(theta, phi, state, (support_x, support_y))
+        start = InnerState(theta, problem.start_optimizer(theta, tf.constant(self._seed)), state)
 
         def body(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerState, Any]:
             return problem.step(inner, phi, hyper, (support_x, support_y)).after, carry

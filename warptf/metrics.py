@@ -17,6 +17,8 @@ class MacroF1(keras.metrics.Metric):
 
     Args:
         num_classes: Number of classes, the length of the last axis of the outputs.
+        present_only: Whether classes that neither occur nor are predicted are left out of the
+            average, instead of counting as 0. Defaults to `False`.
         name: Name of the metric.
         dtype: Type of its state.
 
@@ -35,14 +37,21 @@ class MacroF1(keras.metrics.Metric):
     0.6667
     """
 
-    def __init__(self, num_classes: int, name: str = "macro_f1", dtype: Any = None) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        present_only: bool = False,
+        name: str = "macro_f1",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
             raise ValueError(
                 f"`num_classes` must be an integer of at least 2, received {num_classes!r}."
             )
         self.num_classes = num_classes
-        self._f1 = keras.metrics.F1Score(average="macro", dtype=dtype)
+        self.present_only = bool(present_only)
+        self._f1 = keras.metrics.F1Score(average=None, dtype=dtype)
         # It makes its variables at the first update, which may come inside of a traced loop.
         self._f1.update_state(*[ops.zeros([1, num_classes])] * 2)
         self._f1.reset_state()
@@ -61,7 +70,12 @@ class MacroF1(keras.metrics.Metric):
 
     def result(self) -> Any:
         """The average over classes, a scalar in [0, 1]."""
-        return self._f1.result()
+        each = self._f1.result()
+        if not self.present_only:
+            return ops.mean(each)
+        counts = (self._f1.true_positives, self._f1.false_positives, self._f1.false_negatives)
+        seen = ops.cast(sum(counts) > 0, each.dtype)
+        return ops.sum(each * seen) / ops.maximum(ops.sum(seen), 1.0)
 
     def reset_state(self) -> None:
         """Forget all batches."""
@@ -69,7 +83,8 @@ class MacroF1(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         """What it takes to make this metric anew."""
-        return {**super().get_config(), "num_classes": self.num_classes}
+        own = {"num_classes": self.num_classes, "present_only": self.present_only}
+        return {**super().get_config(), **own}
 
 
 def forgetting(losses: Any) -> np.ndarray:

@@ -12,6 +12,7 @@ from keras.src.losses import loss as keras_loss
 from keras.src.trainers import compile_utils
 
 from warptf.layers.moments import twice_differentiable_moments
+from warptf.layers.support_initialized_layer import SupportInitializedLayer, starting_from
 from warptf.layers.task_layer import TaskLayer
 from warptf.layers.warp_layer import WarpLayer
 
@@ -174,6 +175,9 @@ class FunctionalLearner:
     Args:
         model: a built Keras model. None of its variables is ever assigned here.
 
+    Attributes:
+        starts_from_support: whether layers start from the support set, such as `ClassMeanHead`.
+
     Raises:
         ValueError: the model has no task variables to adapt.
     """
@@ -191,6 +195,10 @@ class FunctionalLearner:
         position = {id(v): i for i, v in enumerate((*theta, *parts.warp_variables))}
         self._order = [position[id(v)] for v in model.trainable_variables]
         self._resets = _state_resets(model)
+        self.starts_from_support = any(
+            isinstance(layer, SupportInitializedLayer)
+            for layer in (model, *(layer for _, layer in iterate_layers(model)))
+        )
         self._norms = [
             layer
             for _, layer in iterate_layers(model)
@@ -228,6 +236,37 @@ class FunctionalLearner:
             else:
                 state.append(tf.convert_to_tensor(reset(variable.shape, variable.dtype)))
         return state
+
+    def start(
+        self,
+        theta: Sequence[tf.Tensor],
+        phi: Sequence[tf.Tensor],
+        state: Sequence[tf.Tensor],
+        support: Any,
+    ) -> tuple[Tensors, Tensors]:
+        r"""Returns $\theta$ and the state with what starts from the support set in them.
+
+        The model is called on the support set in training mode, so that batch norm has its
+        statistics, and gathers them, as in the first inner step.
+
+        Args:
+            theta: values of `theta_variables`.
+            phi: values of the warp variables.
+            state: values of the state variables.
+            support: a batch `(x, y)` or `(x, y, sample_weight)`.
+        """
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(support)
+        targets = tf.nest.flatten(y)
+        if len(targets) != 1:
+            raise ValueError(
+                f"model {self.model.name!r} has a head that starts from the support set, but the "
+                f"targets are those of {len(targets)} outputs: use a model with one output."
+            )
+        with self.scope(theta, phi, state) as scope, starting_from(targets[0], weight):
+            self.model(x, training=True)
+        variables = (self.theta_variables, self.partition.state_variables)
+        started, new_state = ([scope.get_current_value(v) for v in part] for part in variables)
+        return started, new_state
 
     def reseed(self, state: Sequence[tf.Tensor], seed: tf.Tensor) -> Tensors:
         """Returns `state` with its random part derived anew from `seed`."""

@@ -65,6 +65,10 @@ EXAMPLES: dict[str, dict[str, Example]] = {
         ),
         "norm": Example(lambda **k: layers.Warp(keras.layers.BatchNormalization(**k)), VECTOR),
     },
+    "ClassMeanHead": {
+        "cosine": Example(lambda **k: layers.ClassMeanHead(3, **k), VECTOR),
+        "euclidean": Example(lambda **k: layers.ClassMeanHead(3, "euclidean", **k), VECTOR),
+    },
     "ContextFiLM": {
         "image": Example(lambda **k: layers.ContextFiLM(2, "he_normal", **k), IMAGE),
         "sequence": Example(lambda **k: layers.ContextFiLM(4, **k), SEQUENCE),
@@ -73,7 +77,7 @@ EXAMPLES: dict[str, dict[str, Example]] = {
         "initialised": Example(lambda **k: layers.FiLMTaskEmbedding(context=False, **k), VECTOR)
     },
 }
-BASES = {"WarpLayer", "TaskLayer"}
+BASES = {"WarpLayer", "TaskLayer", "SupportInitializedLayer"}
 
 
 def layer_examples() -> dict[str, Example]:

@@ -7,6 +7,7 @@ from warptf.meta_learners.offline_meta_learner import OfflineMetaLearner
 from warptf.meta_learners.online_meta_learner import OnlineMetaLearner
 from warptf.meta_learners.warp_leap import WarpLeap
 from warptf.meta_learners.warp_maml import WarpMAML
+from warptf.meta_learners.with_model import with_model
 
 __all__ = [
     "ContinualMetaLearner",
@@ -16,4 +17,5 @@ __all__ = [
     "OnlineMetaLearner",
     "WarpLeap",
     "WarpMAML",
+    "with_model",
 ]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from warptf.adaptation import Adaptation, InnerState, InnerStep, take_step
+from warptf.adaptation import Adaptation, InnerState, InnerStep, take_step, whole_set
 from warptf.compiled_loss import CompiledLoss
 from warptf.initializations.fixed import Fixed
 from warptf.initializations.initialization import (
@@ -53,7 +53,8 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
     Args:
         model: a built Keras model with task layers and, for an objective, warp layers.
         inner_optimizer: the update rule $u$ of the inner loop.
-        inner_steps: $K \ge 1$, the number of inner steps in training.
+        inner_steps: $K \ge 1$, the number of inner steps in training; or 0 for a model with a
+            head that starts from the support set (`layers.ClassMeanHead`).
         objective: what $\phi$ minimises, or `None` to leave $\phi$ alone. `"auto"` follows the
             model: `WarpGrad()` where it has warp variables or the inner optimizer learned values,
             else `None`.
@@ -101,13 +102,13 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         check_kind("inner_optimizer", inner_optimizer, InnerOptimizer)
         check_kind("initialization", initialization, Initialization)
         self.inner_optimizer = initialization.inner_optimizer(inner_optimizer)
-        self.inner_steps = positive_integer("inner_steps", inner_steps)
+        self.inner_steps = self._checked_count("inner_steps", inner_steps)
         self.initialization = initialization
         self.initialization_weight = float(initialization_weight)
         self.evaluation_steps = (
             None
             if evaluation_steps is None
-            else positive_integer("evaluation_steps", evaluation_steps)
+            else self._checked_count("evaluation_steps", evaluation_steps)
         )
         self.seed = int(seed)
         self.batch_norm = batch_norm
@@ -116,6 +117,12 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         self.objective: Any = resolved_objective(
             objective, WarpGrad(), Objective, model.name, shared
         )
+        looks_ahead = self.objective and not self.objective.differentiates_adaptation
+        if looks_ahead and not self.inner_steps:
+            raise ValueError(
+                f"objective {type(self.objective).__name__} looks ahead at every inner step, and "
+                "inner_steps=0 has none: use 1 or more, or BackpropThroughAdaptation()."
+            )
         self.meta_step = self._same_everywhere("meta_step", (), "int64")
         self._model_input = input_spec(model)
         self._label_spec: Any = None
@@ -309,7 +316,14 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
 
     @property
     def _evaluation_steps(self) -> int:
-        return self.evaluation_steps or self.inner_steps
+        return self.inner_steps if self.evaluation_steps is None else self.evaluation_steps
+
+    def _checked_count(self, name: str, value: Any) -> int:
+        """Returns a number of inner steps: 1 or more; or 0, where a head needs none to predict."""
+        is_zero = isinstance(value, int) and not isinstance(value, bool) and value == 0
+        if is_zero and self._learner.starts_from_support:
+            return 0
+        return positive_integer(name, value)
 
     def _prepare(self, data: Any, steps: int, where: str, query_steps: bool = True) -> Task:
         """Checks the first meta-batch, makes the metrics for its shapes and returns it."""
@@ -376,7 +390,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         """
         count = len(self.partition.task_variables)
         context = list(theta[count:])
-        last = tf.constant(self.inner_steps - 1)
+        last = self._last_step
 
         def adapt(
             theta_0: Sequence[tf.Tensor],
@@ -391,7 +405,8 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
                     step, rest = self._tilted_step(task, k, inner, phi, meta_weight), ()
                 return step.after, (observe(both[0], _without_context(step, count)), rest)
 
-            start = self._problem.start([*theta_0, *context], seed)
+            support = self._whole(task.support)
+            start = self._problem.start([*theta_0, *context], seed, phi, support)
             gathered = carry if meta_weight is None else ()
             final, (observed, rest) = self._problem.run(
                 start, self.inner_steps, body, (observed, gathered)
@@ -425,6 +440,15 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
     def _batch(self, part: Any, k: tf.Tensor) -> Any:
         """Returns the batch that a part of a task holds for step `k`."""
         return take_step(part, k, has_step_axis(part[0], self._model_input))
+
+    def _whole(self, part: Any) -> Any:
+        """Returns all examples of a part of a task, of all its steps."""
+        return whole_set(part, has_step_axis(part[0], self._model_input))
+
+    @property
+    def _last_step(self) -> tf.Tensor:
+        """The number of the last inner step; 0 where there is none."""
+        return tf.constant(max(self.inner_steps - 1, 0))
 
     def _move(self, gradients: dict[str, Tensors]) -> None:
         r"""Moves groups along mean gradients, $\theta_0$ along $\lambda$ times its own."""
@@ -471,8 +495,16 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
                 config[key], custom_objects=custom_objects
             )
         learner = cls(**config)
-        learner._label_spec = spec_from_config(labels)
+        learner.remember_labels(labels)
         return learner
+
+    def remember_labels(self, labels: Any) -> None:
+        """Remembers the kind of targets.
+
+        Args:
+            labels: as in `get_config`.
+        """
+        self._label_spec = spec_from_config(labels)
 
 
 def _without_context(step: InnerStep, count: int) -> InnerStep:

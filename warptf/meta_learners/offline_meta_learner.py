@@ -59,7 +59,8 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
 
     Raises:
         TypeError: an argument of the wrong kind.
-        ValueError: a number out of range, a model without task or warp variables, no objective.
+        ValueError: a number out of range, a model without task or warp variables, no objective, or
+            a head that starts from the support set.
 
     Example:
         >>> import keras, numpy as np, tensorflow as tf, warptf
@@ -116,6 +117,12 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
             raise ValueError(
                 f"the offline algorithm replays single steps, but {type(objective).__name__} is "
                 "differentiated through all of them: use OnlineMetaLearner."
+            )
+        if self._learner.starts_from_support:
+            raise ValueError(
+                f"model {model.name!r} has a head that starts from the support set, whose means "
+                "move with the warp layers, and the offline algorithm holds stored steps constant: "
+                "use OnlineMetaLearner."
             )
         if replay_storage not in STORAGES:
             raise ValueError(f"replay_storage must be one of {STORAGES}, got {replay_storage!r}.")

@@ -26,6 +26,7 @@ from warptf.meta_learners.task_axes import (
 )
 from warptf.meta_learners.worker_shares import is_multi_worker
 from warptf.objectives.objective import Objective
+from warptf.objectives.start_term import start_term
 from warptf.tasks.task import Task
 
 Tensors = list[tf.Tensor]
@@ -262,10 +263,12 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             return self._look_ahead(task, k, inner, phi, hyper, batch, carry)
 
         zeros = tf.nest.map_structure(tf.zeros_like, (phi, hyper))
-        carry = () if self.objective is None else (*zeros, tf.zeros([], tf.float32))
+        carry = () if self.objective is None else (*zeros, tf.zeros([], tf.float32), [])
+        if carry and self._learner.starts_from_support:
+            carry = (*carry[:3], [tf.zeros_like(t) for t in theta])
         learned = self._learn_initialization(task, theta, phi, seed, advance, carry)
         final = learned.adapted.final
-        query = self._batch(task.query, tf.constant(self.inner_steps - 1))
+        query = self._batch(task.query, self._last_step)
         # Without an objective along the steps, the loss to watch is the one after adaptation.
         output = self._problem.meta_loss(final.theta, phi, final.state, query)
         metrics = self._task_metrics(output, *query[1:])
@@ -273,12 +276,16 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             phi_sum, hyper_sum = zeros
             loss = tf.cast(output.reported["loss"], tf.float32)
         else:
-            phi_sum, hyper_sum, loss = learned.adapted.rest
+            phi_sum, hyper_sum, loss, theta_sum = learned.adapted.rest
             loss /= self.inner_steps
+            if theta_sum:
+                support = self._whole(task.support)
+                through = start_term(self._problem, theta, seed, phi, support, theta_sum)
+                phi_sum = [a + b for a, b in zip(phi_sum, through, strict=True)]
         gradient = learned.gradient or self._no_gradient()
         return {
-            "phi": [g / self.inner_steps for g in phi_sum],
-            "hyper": [g / self.inner_steps for g in hyper_sum],
+            "phi": [g / max(self.inner_steps, 1) for g in phi_sum],
+            "hyper": [g / max(self.inner_steps, 1) for g in hyper_sum],
             "theta_0": list(gradient),
             "loss": loss,
             **metrics,
@@ -303,7 +310,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
                 task, theta, phi, seed, advance, (), initialization
             )
             final = learned.adapted.final
-            query = self._batch(task.query, tf.constant(self.inner_steps - 1))
+            query = self._batch(task.query, self._last_step)
             output = self._problem.meta_loss(final.theta, phi, final.state, query)
         through, phi_gradient, hyper_gradient = dense_gradient(tape, output.loss, sources)
         gradient = through if joint else learned.gradient or self._no_gradient()
@@ -340,13 +347,20 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             look = self.objective.lookahead(self._problem, inner, phi, hyper, batch, meta_batch)
             step = look.step
         # Nothing that is differentiated later goes through the objective's terms.
-        terms = (look.phi_gradient, look.hyper_gradient, look.meta_loss)
-        phi_term, hyper_term, loss = tf.nest.map_structure(tf.stop_gradient, terms)
-        phi_sum, hyper_sum, loss_sum = carry
+        if self._learner.starts_from_support and look.theta_gradient is None:
+            raise ValueError(
+                f"objective {type(self.objective).__name__} returns no theta_gradient in its "
+                "Lookahead, which a head that starts from the support set needs: return one, or "
+                "use WarpGrad() or BackpropThroughAdaptation()."
+            )
+        terms = (look.phi_gradient, look.hyper_gradient, look.meta_loss, look.theta_gradient or [])
+        phi_term, hyper_term, loss, theta_term = tf.nest.map_structure(tf.stop_gradient, terms)
+        phi_sum, hyper_sum, loss_sum, theta_sum = carry
         carry = (
             [a + b for a, b in zip(phi_sum, phi_term, strict=True)],
             [a + b for a, b in zip(hyper_sum, hyper_term, strict=True)],
             loss_sum + tf.cast(loss, tf.float32),
+            [a + b for a, b in zip(theta_sum, theta_term, strict=True)],
         )
         return step, carry
 

@@ -44,7 +44,7 @@ class Serving:
             ValueError: not compiled, wrong shapes, NaN, labels out of range.
         """
         self._check_compiled("adapt")
-        steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
+        steps = self._evaluation_steps if steps is None else self._checked_count("steps", steps)
         x = _as_tensors(x, tf.nest.is_nested(self._model_input))
         y = _as_tensors(y, tf.nest.is_nested(output_spec(self.model)))
         check_support(x, y, self._model_input)
@@ -75,7 +75,7 @@ class Serving:
                 batch = tf.nest.map_structure(lambda t: tf.gather(t, drawn), support)
             return self._problem.step(inner, phi, hyper, batch).after, carry
 
-        start = self._problem.start(self._learner.initial_theta(), start_seed)
+        start = self._problem.start(self._learner.initial_theta(), start_seed, phi, support)
         with self._losses_scaled(scoring=True):
             return self._problem.run(start, steps, body)[0]
 

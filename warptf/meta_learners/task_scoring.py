@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from warptf.adaptation import InnerState
-from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.seeds import EVALUATION, task_seed
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
 from warptf.meta_learners.task_checks import is_endless
@@ -103,7 +102,7 @@ class TaskScoring:
     def _checked_steps(self: Any, caller: str, data: tf.data.Dataset, steps: int | None) -> int:
         """Returns how many inner steps to take, after checking that the tasks can be scored."""
         self._check_compiled(caller)
-        steps = self._evaluation_steps if steps is None else positive_integer("steps", steps)
+        steps = self._evaluation_steps if steps is None else self._checked_count("steps", steps)
         self._prepare(data, steps, "evaluation", query_steps=False)
         if is_endless(data):
             raise ValueError("the evaluation data set has no end: pass data.take(n).")
@@ -150,7 +149,10 @@ class TaskScoring:
         # A task that says which it is scores the same wherever it stands among others.
         position = index if task.task_id is None else task.task_id
         seed = task_seed(self.seed, EVALUATION, 0, position)
-        return self._problem.start(self._learner.initial_theta(), seed)
+        phi = self._learner.warp_values()
+        return self._problem.start(
+            self._learner.initial_theta(), seed, phi, self._whole(task.support)
+        )
 
     def _score_tasks(self: Any, task: Task, steps: int, along: bool) -> dict[str, tf.Tensor]:
         names = ["loss", *self._task_metrics.names]

@@ -19,12 +19,15 @@ class Lookahead(NamedTuple):
         meta_loss: $L_{meta}$ after the step, a scalar.
         phi_gradient: its gradient with respect to $\phi$.
         hyper_gradient: its gradient with respect to the inner optimizer's learned values.
+        theta_gradient: its gradient with respect to $\theta_k$, where layers start from the support
+            set and $\theta_k$ moves with them; else `None`.
     """
 
     step: InnerStep | None
     meta_loss: tf.Tensor
     phi_gradient: Tensors
     hyper_gradient: Tensors
+    theta_gradient: Tensors | None = None
 
 
 class Objective:

@@ -40,6 +40,10 @@ class WarpGrad(Objective):
     $\nabla_\phi L$ jumps (ReLU, max-pooling) the difference divides the jumps by its step and can
     be many times too long: there use the exact gradient, or a `relative_step` of about 0.05.
 
+    Where a head starts at class means (`layers.ClassMeanHead`), the start of $\theta$ is itself a
+    function of $\phi$. Then what is constant is the way from there, $\theta_k - \theta_0(\phi)$,
+    and the gradient includes that through $\theta_0(\phi)$.
+
     Args:
         second_order: `"exact"` (default), `"finite_difference"` or `"none"` (Eq. 8).
         central: whether the difference is central, as above, with an error of second order; or
@@ -94,25 +98,33 @@ class WarpGrad(Objective):
         phi = list(phi)
         task_output, gradients, mixed_tape, phi_gradient = self._inner(problem, inner, phi, batch)
         with tf.GradientTape(watch_accessed_variables=False) as update_tape:
-            update_tape.watch([gradients, list(hyper)])
+            update_tape.watch([gradients, list(hyper), list(inner.theta)])
             theta, optimizer = problem.optimizer.update(
                 inner.theta, gradients, inner.optimizer, hyper
             )
         after = InnerState(list(theta), list(optimizer), task_output.state)
         step = InnerStep(inner, after, task_output, gradients)
-        meta_loss, v, direct = self._meta(problem, after, phi, meta_batch, bool(hyper))
+        moves = problem.learner.starts_from_support
+        meta_loss, v, direct = self._meta(problem, after, phi, meta_batch, bool(hyper) or moves)
         if v is None:
             return Lookahead(step, meta_loss, direct, [])
-        # w = (du/dg)^T v, and the same for the learned hyper-parameters.
-        w, hyper_gradient = dense_gradient(update_tape, theta, [gradients, list(hyper)], v)
-        if self.second_order == "exact":
-            mixed = gradient_along(mixed_tape, gradients, phi, w)
-        elif self.second_order == "finite_difference":
-            mixed = self._difference(problem, inner, phi, batch, w, phi_gradient)
+        # w = (du/dg)^T v, and the same for the learned hyper-parameters and theta_k itself.
+        w, hyper_gradient, through = dense_gradient(
+            update_tape, theta, [gradients, list(hyper), list(inner.theta)], v
+        )
+        total = [*direct, *through] if moves else direct
+        if self.second_order == "none":
+            # Eq. 8: the stepped point stands for theta_k.
+            total = [*direct, *v] if moves else direct
         else:
-            return Lookahead(step, meta_loss, direct, hyper_gradient)
-        total = [d + m for d, m in zip(direct, mixed, strict=True)]
-        return Lookahead(step, meta_loss, total, hyper_gradient)
+            sources = _sources(problem, inner, phi)
+            if self.second_order == "exact":
+                mixed = gradient_along(mixed_tape, gradients, sources, w)
+            else:
+                mixed = self._difference(problem, inner, phi, batch, w, phi_gradient)
+            total = [d + m for d, m in zip(total, mixed, strict=True)]
+        theta_gradient = total[len(phi) :] if moves else None
+        return Lookahead(step, meta_loss, total[: len(phi)], hyper_gradient, theta_gradient)
 
     def stored(
         self, problem: Adaptation, after: InnerState, phi: Sequence[tf.Tensor], meta_batch: Batch
@@ -136,19 +148,21 @@ class WarpGrad(Objective):
         needs_phi = self.second_order == "finite_difference" and not self.central
         if needs_tape:
             with tf.GradientTape(watch_accessed_variables=False) as mixed_tape:
-                mixed_tape.watch(phi)
+                mixed_tape.watch(_sources(problem, inner, phi))
                 output, gradients, _ = _gradients(problem, inner.theta, inner, phi, batch, False)
             return output, gradients, mixed_tape, []
         output, gradients, phi_gradient = _gradients(
             problem, inner.theta, inner, phi, batch, needs_phi
         )
+        if problem.learner.starts_from_support:
+            phi_gradient = [*phi_gradient, *gradients]
         return output, gradients, None, phi_gradient
 
     def _meta(
-        self, problem: Adaptation, after: InnerState, phi: Tensors, batch: Batch, hyper: bool
+        self, problem: Adaptation, after: InnerState, phi: Tensors, batch: Batch, with_v: bool
     ) -> tuple[tf.Tensor, Tensors | None, Tensors]:
         """Returns the meta loss at the stepped point, v where it is needed, and the direct part."""
-        needs_v = hyper or self.second_order != "none"
+        needs_v = with_v or self.second_order != "none"
         theta = [tf.stop_gradient(t) for t in after.theta]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([theta, phi] if needs_v else phi)
@@ -171,10 +185,11 @@ class WarpGrad(Objective):
         """Returns the finite-difference estimate of the mixed part along w."""
 
         def phi_gradient_at(theta: Tensors) -> Tensors:
+            sources = _sources(problem, inner._replace(theta=theta), phi)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(phi)
+                tape.watch(sources)
                 loss = problem.loss(theta, phi, inner.state, batch).loss
-            return dense_gradient(tape, loss, phi)
+            return dense_gradient(tape, loss, sources)
 
         return self.mixed_difference(phi_gradient_at, inner.theta, w, phi_gradient)
 
@@ -217,6 +232,11 @@ class WarpGrad(Objective):
             "central": self.central,
             "relative_step": self.relative_step,
         }
+
+
+def _sources(problem: Adaptation, inner: InnerState, phi: Tensors) -> Tensors:
+    r"""Returns what the mixed part is taken at: phi, and $\theta_k$ where it moves with phi."""
+    return [*phi, *inner.theta] if problem.learner.starts_from_support else phi
 
 
 def _gradients(

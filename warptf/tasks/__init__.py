@@ -7,8 +7,10 @@ from warptf.tasks.continual_classes import ContinualClasses
 from warptf.tasks.continual_sine import ContinualSine
 from warptf.tasks.continual_tasks import ContinualTasks, SubTask
 from warptf.tasks.csv_images import csv_images_bank
+from warptf.tasks.feature_bank import FeatureBank, feature_bank
 from warptf.tasks.few_shot import FewShot
 from warptf.tasks.glyphs import glyph_bank
+from warptf.tasks.held_out_images import held_out_images
 from warptf.tasks.image_augmentation import ImageAugmentation
 from warptf.tasks.image_bank import ImageBank
 from warptf.tasks.image_decoding import decode_image
@@ -25,6 +27,7 @@ from warptf.tasks.surfaces import Surfaces
 from warptf.tasks.task import Task
 from warptf.tasks.tfds_bank import cifar_fs, fc100, tfds_bank
 from warptf.tasks.tiered_imagenet import tiered_imagenet_bank
+from warptf.tasks.unlabelled_images import images_bank
 
 __all__ = [
     "AffineDistortion",
@@ -33,6 +36,7 @@ __all__ = [
     "ContinualClasses",
     "ContinualSine",
     "ContinualTasks",
+    "FeatureBank",
     "FewShot",
     "ImageAugmentation",
     "ImageBank",
@@ -47,8 +51,11 @@ __all__ = [
     "csv_images_bank",
     "decode_image",
     "fc100",
+    "feature_bank",
     "glyph_bank",
+    "held_out_images",
     "image_folder_bank",
+    "images_bank",
     "omniglot_bank",
     "omniglot_characters",
     "prepare_omniglot",

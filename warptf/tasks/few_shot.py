@@ -53,11 +53,13 @@ class FewShot:
     | with `steps`, evaluation | `[T, K, B, ...]` | `[T, Q, ...]`, held out |
 
     Args:
-        bank: The images. Where they are mapped, they are read from their file as they are drawn.
+        bank: The images, or their features (`feature_bank`). Where they are mapped, they are read
+            from their file as they are drawn.
         split: Which of the bank's classes are in which split.
         ways: Classes of a task. Defaults to 5.
         shots: Images of each class to learn from. Defaults to 1.
         queries: Held-out images of each class. Defaults to 15.
+        evaluation_ways: `ways` of validation and test tasks. Defaults to `ways`.
         evaluation_shots: `shots` of validation and test tasks. Defaults to `shots`.
         evaluation_queries: `queries` of validation and test tasks. Defaults to `queries`.
         tasks_per_batch: Tasks `T` of a training meta-batch. Defaults to 4.
@@ -113,6 +115,7 @@ class FewShot:
         ways: int = 5,
         shots: int = 1,
         queries: int = 15,
+        evaluation_ways: int | None = None,
         evaluation_shots: int | None = None,
         evaluation_queries: int | None = None,
         tasks_per_batch: int = 4,
@@ -141,6 +144,7 @@ class FewShot:
         self.ways = checked_count("ways", ways, least=2)
         self.shots = checked_count("shots", shots)
         self.queries = checked_count("queries", queries)
+        self.evaluation_ways = checked_count("evaluation_ways", evaluation_ways, ways, least=2)
         self.evaluation_shots = checked_count("evaluation_shots", evaluation_shots, shots)
         self.evaluation_queries = checked_count("evaluation_queries", evaluation_queries, queries)
         self.tasks_per_batch = checked_count("tasks_per_batch", tasks_per_batch)
@@ -165,7 +169,7 @@ class FewShot:
         self.image_shape = bank.image_shape
         self._bank = bank
         self._split = split
-        self._scale = _checked_normalize(normalize, self.image_shape[2])
+        self._scale = _checked_normalize(normalize, self.image_shape[-1])
         split.check(bank)
         self._classes = {name: classes_of(bank, split.parts[name]) for name in SPLITS}
         self._check_sizes()
@@ -217,12 +221,12 @@ class FewShot:
 
     def _whole_task(self, read: Callable[[tf.Tensor], tf.Tensor], key: tf.Tensor) -> Task:
         episode_key, augmentation_key = _two_keys(key)
-        images = self._episode("train", self.shots, self.queries, episode_key)
+        images = self._episode("train", self.ways, self.shots, self.queries, episode_key)
         support, query = (tf.reshape(part, [-1]) for part in images)
         x = self._prepared(read(tf.concat([support, query], 0)), augmentation_key)
         return Task(
-            support=(x[: support.shape[0]], self._labels(self.shots)),
-            query=(x[support.shape[0] :], self._labels(self.queries)),
+            support=(x[: support.shape[0]], _labels(self.ways, self.shots)),
+            query=(x[support.shape[0] :], _labels(self.ways, self.queries)),
         )
 
     def _task_with_steps(self, read: Callable[[tf.Tensor], tf.Tensor], key: tf.Tensor) -> Task:
@@ -230,24 +234,23 @@ class FewShot:
         options = ((self.steps, self.batch_size), self.query_steps, self.replay)
         episode_key, key = _two_keys(key)
         which_key, augmentation_key = _two_keys(key)
-        support, _ = self._episode("train", self.shots, 0, episode_key)
+        support, _ = self._episode("train", self.ways, self.shots, 0, episode_key)
         numbers, y = _drawn(support, sum(drawn_counts(*options)), which_key)
         return training_task((self._prepared(read(numbers), augmentation_key), y), *options)
 
     def _evaluation(self, split: str, tasks: int) -> tf.data.Dataset:
         read = self._reader()
+        ways, shots, queries = self._evaluation_sizes
 
         def task(index: tf.Tensor) -> Task:
             episode_key, which_key = _two_keys(self._key(split, index))
-            numbers, held_out = self._episode(
-                split, self.evaluation_shots, self.evaluation_queries, episode_key
-            )
-            labels = self._labels(self.evaluation_queries)
+            numbers, held_out = self._episode(split, ways, shots, queries, episode_key)
+            labels = _labels(ways, queries)
             query = self._prepared(read(tf.reshape(held_out, [-1]))), labels
             number = tf.cast(index, tf.int32)
             if self.evaluation_steps is None or self.batch_size is None:
                 x = self._prepared(read(tf.reshape(numbers, [-1])))
-                return Task((x, self._labels(self.evaluation_shots)), query, task_id=number)
+                return Task((x, _labels(ways, shots)), query, task_id=number)
             axes = (self.evaluation_steps, self.batch_size)
             numbers, y = _drawn(numbers, axes[0] * axes[1], which_key)
             support = folded((self._prepared(read(numbers)), y), axes)
@@ -257,16 +260,20 @@ class FewShot:
         made = tf.data.Dataset.range(tasks).map(task, tf.data.AUTOTUNE)
         return prefetched(made.batch(size, drop_remainder=tasks % size == 0))
 
+    @property
+    def _evaluation_sizes(self) -> tuple[int, int, int]:
+        return self.evaluation_ways, self.evaluation_shots, self.evaluation_queries
+
     def _episode(
-        self, split: str, shots: int, queries: int, key: tf.Tensor
+        self, split: str, ways: int, shots: int, queries: int, key: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Numbers of images, `[ways, shots]` and `[ways, queries]`, all of them different."""
         images, sizes = self._classes[split]
         class_key, image_key = _two_keys(key)
         order = tf.random.stateless_uniform([len(sizes)], class_key, 0, _BEYOND, tf.int32)
-        classes = smallest(order, self.ways)
+        classes = smallest(order, ways)
         order = tf.random.stateless_uniform(
-            [self.ways, images.shape[1]], image_key, 0, _BEYOND, tf.int32
+            [ways, images.shape[1]], image_key, 0, _BEYOND, tf.int32
         )
         exists = tf.range(images.shape[1]) < tf.gather(sizes, classes)[:, None]
         places = smallest(tf.where(exists, order, _BEYOND), shots + queries)
@@ -287,20 +294,17 @@ class FewShot:
 
         def read(numbers: tf.Tensor) -> tf.Tensor:
             x = tf.numpy_function(
-                lambda numbers: np.asarray(stored[numbers]), [numbers], tf.uint8, stateful=False
+                lambda numbers: np.asarray(stored[numbers]), [numbers], stored.dtype, stateful=False
             )
             return tf.ensure_shape(x, [*numbers.shape, *self.image_shape])
 
         return read
 
     def _prepared(self, images: tf.Tensor, augmentation_key: tf.Tensor | None = None) -> tf.Tensor:
-        x = as_floats(images)
+        x = as_floats(images) if images.dtype == tf.uint8 else tf.cast(images, tf.float32)
         if augmentation_key is not None and self.augmentation is not None:
             x = tf.ensure_shape(self.augmentation(x, augmentation_key), x.shape)
         return x if self._scale is None else (x - self._scale.mean) / self._scale.deviation
-
-    def _labels(self, images: int) -> tf.Tensor:
-        return tf.repeat(tf.range(self.ways), images)
 
     def _key(self, split: str, index: tf.Tensor) -> tf.Tensor:
         """The seed of one task."""
@@ -310,19 +314,20 @@ class FewShot:
     def _check_sizes(self) -> None:
         for name in SPLITS:
             parts = self._split.parts[name]
-            shots, queries = self.evaluation_shots, self.evaluation_queries
+            ways, shots, queries = self._evaluation_sizes
+            prefix = "" if name == "train" else "evaluation_"
             if name == "train":
                 # The multi-shot protocol holds no image out in training.
-                shots, queries = self.shots, 0 if self.steps else self.queries
-            if len(parts) < self.ways:
+                ways, shots, queries = self.ways, self.shots, 0 if self.steps else self.queries
+            if len(parts) < ways:
+                argument = "ways" if self.evaluation_ways == self.ways else f"{prefix}ways"
                 raise ValueError(
                     f"`split`: {name} has {len(parts)} classes ({some_of(parts)}), fewer than "
-                    f"`ways` ({self.ways}); lower `ways` or move classes to that part."
+                    f"`{argument}` ({ways}); lower `{argument}` or move classes to that part."
                 )
             sizes = self._classes[name].sizes
             small = [f"{parts[i]} ({sizes[i]})" for i in np.flatnonzero(sizes < shots + queries)]
             if small:
-                prefix = "" if name == "train" else "evaluation_"
                 raise ValueError(
                     f"`split`: classes of {name} with fewer images than the {shots + queries} that "
                     f"a task takes ({shots} shots and {queries} queries): {some_of(small)}; lower "
@@ -333,6 +338,10 @@ class FewShot:
 class _Scale(NamedTuple):
     mean: np.ndarray
     deviation: np.ndarray
+
+
+def _labels(ways: int, images: int) -> tf.Tensor:
+    return tf.repeat(tf.range(ways), images)
 
 
 def _two_keys(key: tf.Tensor) -> list[tf.Tensor]:

@@ -47,11 +47,14 @@ class ImageBank:
     """
 
     def __init__(self, images: Any, labels: Any, names: Sequence[str]) -> None:
-        self._images = _checked_images(np.asanyarray(images))
+        self._images = self._checked(np.asanyarray(images))
         self._names = _checked_names(names)
         self._labels = _checked_labels(
             np.asarray(labels), self._images.shape[0], len(self._names), self._names
         )
+
+    def _checked(self, images: np.ndarray) -> np.ndarray:
+        return _checked_images(images)
 
     @property
     def images(self) -> np.ndarray:
@@ -165,15 +168,17 @@ def write_image_bank(
     parts: Iterable[np.ndarray],
     labels: Any,
     names: Sequence[str],
+    dtype: Any = np.uint8,
 ) -> None:
     """Write a bank of which only a part is in memory at a time, whole or not at all.
 
     Args:
         directory: The folder. One that holds a bank is replaced.
         shape: `(N, height, width, channels)`.
-        parts: Images in their order, each `[any number, height, width, channels]`, `uint8`.
+        parts: Images in their order, each `[any number, height, width, channels]`.
         labels: `[N]`, integers.
         names: One name for each class.
+        dtype: Type of the images. Defaults to `uint8`.
 
     Raises:
         FileExistsError: If there is a file, or a folder that holds anything else.
@@ -185,7 +190,7 @@ def write_image_bank(
     aside = f"{directory}.{uuid.uuid4().hex}.part"
     os.mkdir(aside)
     try:
-        _write_images(os.path.join(aside, _IMAGES), shape, parts)
+        _write_images(os.path.join(aside, _IMAGES), shape, parts, np.dtype(dtype))
         np.save(os.path.join(aside, _LABELS), np.asarray(labels, np.int32), allow_pickle=False)
         with open(os.path.join(aside, _CLASSES), "w", encoding="utf-8") as file:
             json.dump({"names": list(names)}, file, ensure_ascii=False, indent=1)
@@ -194,16 +199,22 @@ def write_image_bank(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write_images(path: str, shape: Sequence[int], parts: Iterable[np.ndarray]) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
+def _write_images(
+    path: str, shape: Sequence[int], parts: Iterable[np.ndarray], dtype: np.dtype
+) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": tuple(shape),
+    }
     written = 0
     with open(path, "xb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         # Not through a map of the file: on a full disk that ends the process instead of raising.
         for part in parts:
-            if part.dtype != np.uint8 or part.shape[1:] != tuple(shape)[1:]:
+            if part.dtype != dtype or part.shape[1:] != tuple(shape)[1:]:
                 raise ValueError(
-                    f"`parts` must be uint8 and [.., {', '.join(map(str, shape[1:]))}], received "
+                    f"`parts` must be {dtype} and [.., {', '.join(map(str, shape[1:]))}], received "
                     f"{part.dtype} of shape {part.shape}."
                 )
             file.write(np.ascontiguousarray(part).tobytes())
@@ -258,10 +269,19 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
             f"`images` must be uint8, received {images.dtype}; scale them to 0 to 255 and convert "
             "them."
         )
-    if images.flags.writeable:
-        images = np.array(images)
-        images.setflags(write=False)
-    return images
+    return read_only(images)
+
+
+def read_only(values: np.ndarray) -> np.ndarray:
+    """Returns an array as it is where it is read-only, else a read-only copy.
+
+    Args:
+        values: the array.
+    """
+    if values.flags.writeable:
+        values = np.array(values)
+        values.setflags(write=False)
+    return values
 
 
 def _checked_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ def cached_bank(
     source: Iterable[Any],
     read: Callable[[], Content],
     cache_dir: str | os.PathLike[str] | None = None,
+    bank: type[ImageBank] = ImageBank,
+    dtype: Any = np.uint8,
 ) -> ImageBank:
     """Read images, or take those that were kept where they have been read before.
 
@@ -48,26 +50,28 @@ def cached_bank(
         read: Reads the images.
         cache_dir: The folder that those folders are in. Defaults to what the environment variable
             `WARPTF_CACHE_DIR` names, else to `~/.cache/warptf`.
+        bank: Kind of bank. Defaults to `ImageBank`.
+        dtype: Type of its images. Defaults to `uint8`.
 
     Returns:
         The bank; mapped where it is large, see `ImageBank.load`.
     """
     folder = os.path.join(cache_folder(cache_dir), f"{name}_{_digest(source)}")
     with contextlib.suppress(FileNotFoundError, ValueError):
-        return ImageBank.load(folder)
+        return bank.load(folder)
     content = read()
     first = next(content.images)
     images = itertools.chain([first], content.images)
     shape = (len(content.labels), *first.shape)
-    if _has_room(os.path.dirname(folder), math.prod(shape)):
+    if _has_room(os.path.dirname(folder), math.prod(shape) * np.dtype(dtype).itemsize):
         parts = (image[None] for image in images)
-        write_image_bank(folder, shape, parts, content.labels, content.names)
-        return ImageBank.load(folder)
-    stacked = np.empty(shape, np.uint8)
+        write_image_bank(folder, shape, parts, content.labels, content.names, dtype)
+        return bank.load(folder)
+    stacked = np.empty(shape, dtype)
     for row, image in zip(stacked, images, strict=True):
         row[...] = image
     stacked.setflags(write=False)
-    return ImageBank(stacked, content.labels, content.names)
+    return bank(stacked, content.labels, content.names)
 
 
 def _digest(source: Iterable[Any]) -> str:

@@ -1,0 +1,134 @@
+"""The options of learners on pretrained backbones, and of heads that start at class means."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import keras
+
+from warptf.models.backbone_learner import Adapt, Adapter
+from warptf.models.image_preprocessing import Preprocessing
+
+from .method_options import WITHOUT_STEPS, MethodOptions
+
+Head = Literal["dense", "class-means"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackboneOptions(MethodOptions):
+    """Options of few-shot learners on a pretrained backbone, and of the head."""
+
+    backbone: str | None = None
+    """For --learner backbone: a .keras file, or the name of a model of keras.applications, such as
+    MobileNetV3Small."""
+    backbone_weights: str | None = None
+    """Of a model of keras.applications: imagenet (the default; downloads them once), none for
+    random ones, or a file."""
+    backbone_preprocessing: Preprocessing | None = None
+    """What the backbone takes instead of RGB in [0, 1]: none; imagenet, minus ImageNet's mean and
+    divided by its deviation; tf, in [-1, 1]; caffe; 0-255. By default that of the model of
+    keras.applications, and none for a file. It becomes part of the learner."""
+    adapt: Adapt | None = None
+    """What tasks adapt of a learner on a backbone: the head; film, a scale and shift of features
+    too; or last-block, the backbone's last three convolutions too. The rest is frozen."""
+    adapter: Adapter | None = None
+    """What is meta-trained between backbone and head: film, a scale and shift of each feature, or
+    residual, a block of two dense layers after it. Warp layers where the method has some, else
+    adapted by the tasks too."""
+    train_last_block: bool = False
+    """Meta-train the backbone's last three convolutions, too, as part of the adapter."""
+    centre: bool = False
+    """Start the adapter at minus the mean feature of the training classes, instead of 0."""
+    head: Head = "dense"
+    """Last layer: dense, whose start is meta-learned; or class-means, which starts at the support
+    set's class means, so that adaptation starts as the nearest-centroid classifier."""
+    distance: Literal["cosine", "euclidean"] = "cosine"
+    """What --head class-means classifies by."""
+    head_scale: float | None = None
+    """Factor of the logits of --head class-means: 10 for cosine and 1 for euclidean if None."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset(
+        {
+            "backbone",
+            "backbone_weights",
+            "backbone_preprocessing",
+            "adapt",
+            "adapter",
+            "train_last_block",
+            "centre",
+            "head",
+            "distance",
+            "head_scale",
+        }
+    )
+    """Fields that runs of earlier versions have not, and had the defaults of."""
+
+    def _check_backbone(self, learner: str) -> None:
+        """Checks what belongs to a learner on a backbone, and that nothing else has it."""
+        if learner == "backbone":
+            if self.backbone is None:
+                raise ValueError("--learner backbone: give --backbone FILE.keras or a name with it")
+            for name in ("adapt", "adapter"):
+                if getattr(self, name) is None:
+                    self._refuse(name, "--learner backbone needs one")
+            if self.head != "class-means":
+                self._refuse("head", "--learner backbone has class-means")
+            if self.backbone_weights is not None and is_file(self.backbone):
+                self._refuse("backbone_weights", "a .keras file has its own; leave it out")
+            return
+        for name in ("backbone", "backbone_weights", "backbone_preprocessing", "adapt", "adapter"):
+            if getattr(self, name) is not None:
+                self._refuse(name, "is for --learner backbone; give that, or leave it out")
+        for name in ("train_last_block", "centre"):
+            if getattr(self, name):
+                self._refuse(name, "is for --learner backbone; give that, or leave it out")
+
+    def _check_head(self, own_learner: bool) -> None:
+        if self.head == "class-means":
+            if own_learner:
+                self._refuse("head", f"--meta-learner {self.meta_learner} has its own; give dense")
+            if self.head_scale is not None:
+                self._finite_above_zero("head_scale")
+            return
+        if self.meta_learner in WITHOUT_STEPS:
+            self._refuse("head", f"--meta-learner {self.meta_learner} needs class-means")
+        for name in ("distance", "head_scale"):
+            self._only_default(name, "is for --head class-means")
+
+
+def is_file(backbone: str) -> bool:
+    """Whether a backbone is given by a file, and not by the name of a model of Keras.
+
+    >>> is_file("models/mine.keras"), is_file("MobileNetV3Small")
+    (True, False)
+    """
+    return backbone.endswith((".keras", ".h5")) or "/" in backbone or "\\" in backbone
+
+
+def applications() -> dict[str, Any]:
+    """Returns the models of `keras.applications` by their names."""
+    found = vars(keras.applications).items()
+    return {name: make for name, make in found if callable(make) and name[:1].isupper()}
+
+
+def check_backbone_name(backbone: str) -> None:
+    """Checks that a backbone is there, before anything is read.
+
+    Args:
+        backbone: a file, or the name of a model of `keras.applications`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there is no such model.
+    """
+    if is_file(backbone):
+        if not Path(backbone).is_file():
+            raise FileNotFoundError(
+                f"--backbone {backbone}: is not there; give a .keras file, or the name of a model "
+                "of keras.applications"
+            )
+    elif backbone not in applications():
+        raise ValueError(
+            f"--backbone {backbone}: is neither a .keras file nor a model of keras.applications: "
+            f"{', '.join(sorted(applications()))}"
+        )
