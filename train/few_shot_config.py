@@ -244,6 +244,8 @@ class FewShotConfig(BackboneOptions):
             self._refuse("fractions", "give three positive numbers")
 
     def _check_method(self) -> None:
+        if self.learner != "backbone":
+            self._check_warp("warp")
         self._check_warp("second_order")
         self._check_backbone(self.learner)
         self._check_head(self.meta_learner in OWN_LEARNER)
@@ -254,8 +256,6 @@ class FewShotConfig(BackboneOptions):
                 self._refuse("warp", "--learner backbone has --adapter; give None")
             if self.augment:
                 self._refuse("augment", "features of a frozen backbone are computed once; leave it")
-        else:
-            self._check_warp("warp")
         if self.meta_learner in OWN_LEARNER and self.learner != "four-block":
             remedy = "has a learner of its own; give --learner four-block"
             self._refuse("learner", f"--meta-learner {self.meta_learner} {remedy}")
