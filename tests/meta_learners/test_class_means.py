@@ -145,8 +145,7 @@ def body_features(x: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
     return np.tanh(x @ weights[0] + weights[1])
 
 
-@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
-@pytest.mark.parametrize("warp", [False, True])
+@pytest.mark.parametrize(("distance", "warp"), [("cosine", False), ("euclidean", True)])
 def test_prototypical_training_has_the_gradient_of_the_prototypical_loss(
     distance: str, warp: bool
 ) -> None:

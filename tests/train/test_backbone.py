@@ -161,7 +161,11 @@ def test_centroid_is_the_nearest_class_mean_by_cosine(folder: Path, tmp_path: Pa
     [
         ("proto-net", dict(adapter="residual")),
         ("maml", dict(adapt="last-block", evaluation_ways=3)),
-        ("warp-maml", dict(adapt="film", train_last_block=True, adapter="residual")),
+        pytest.param(
+            "warp-maml",
+            dict(adapt="film", train_last_block=True, adapter="residual"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_methods_learn_on_a_backbone(
