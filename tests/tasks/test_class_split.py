@@ -31,7 +31,7 @@ def lists():
 
 
 @given(
-    st.sets(st.text(max_size=3), min_size=3, max_size=30),
+    st.sets(st.text("abc\u00e9\u4e2d/", min_size=1, max_size=3), min_size=3, max_size=30),
     st.tuples(*[st.floats(0.01, 10)] * 3),
     st.integers(0, 2**40),
 )
@@ -162,7 +162,7 @@ def test_names_that_a_bank_lacks_are_reported():
     [
         ((["a"], ["b"], []), ValueError, "`test` has no class"),
         ((["a"], ["b", "b"], ["c"]), ValueError, "`validation`.*'b' again"),
-        ((["a"], ["b"], ["b"]), ValueError, "`validation` and `test` share 'b'"),
+        ((["a"], ["b"], ["b"]), ValueError, "`validation` and `test` share 'b';"),
         (("abc", ["d"], ["e"]), TypeError, "`train`.*'abc'"),
         (([1], ["d"], ["e"]), TypeError, "`train`.*1"),
         ((None, ["d"], ["e"]), TypeError, "`train`.*None"),

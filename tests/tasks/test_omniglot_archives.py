@@ -2,6 +2,7 @@ import io
 import os
 import shutil
 import struct
+import tracemalloc
 import zipfile
 import zlib
 
@@ -117,6 +118,18 @@ def test_a_damaged_byte_is_found(archives):
     (archives / TRAIN).write_bytes(content)
     with pytest.raises(ValueError, match=f"{TRAIN}.*truncated or corrupt"):
         check(archives)
+
+
+def test_an_entry_is_not_unpacked_beyond_what_a_drawing_can_have(archives):
+    """An entry of 64 MiB in 64 KiB, whose header may say what it likes."""
+    rewrite(archives, lambda entries: {**entries, FIRST: png() + bytes(2**26)})
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=f"{FIRST} is no 105x105 PNG"):
+            check(archives)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 def renamed(old, new):

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from warptf.tasks.names import normal_names
+
 
 class CharacterBank:
     """An immutable set of grey-scale drawings of characters that belong to alphabets.
@@ -17,7 +19,7 @@ class CharacterBank:
         images: `[characters, drawings, height, width]`, either `uint8` (ink is 255) or a float in
             [0, 1] (ink is 1), stored as `uint8`.
         alphabets: `[characters]`, integers: the alphabet of each character.
-        names: One distinct name for each alphabet.
+        names: One distinct name for each alphabet, kept as `normal_name` writes it.
 
     Raises:
         TypeError: If an array has a type that is not listed above.
@@ -34,7 +36,7 @@ class CharacterBank:
 
     def __init__(self, images: Any, alphabets: Any, names: Sequence[str]) -> None:
         self._images = _checked_images(np.asarray(images))
-        self._names = _checked_names(names)
+        self._names = normal_names("names", names)
         self._alphabets = _checked_alphabets(
             np.asarray(alphabets), self._images.shape[0], len(self._names)
         )
@@ -148,15 +150,6 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
         )
     images.setflags(write=False)
     return images
-
-
-def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"`names` must be a sequence of strings, received {names!r}.")
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
-    if repeated:
-        raise ValueError(f"`names` must be distinct, received {repeated} more than once.")
-    return tuple(names)
 
 
 def _checked_alphabets(alphabets: np.ndarray, characters: int, count: int) -> np.ndarray:

@@ -1,8 +1,6 @@
 """Which classes are for meta-training, which for validation and which for the meta-test."""
 
-import csv
 import dataclasses
-import json
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +9,8 @@ import numpy as np
 
 from warptf.tasks.image_bank import ImageBank
 from warptf.tasks.mini_batches import legacy_seed
+from warptf.tasks.names import normal_name, normal_names, one_of_each, spelled
+from warptf.tasks.text_files import read_json, read_rows, read_text
 from warptf.tasks.wording import some_of
 
 _STEMS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
@@ -22,6 +22,9 @@ _HEADER = ["filename", "label"]
 class ClassSplit:
     """Three disjoint sets of class names.
 
+    Names are kept as `normal_name` writes them: blanks at their ends and Unicode's several forms of
+    one letter make no other class.
+
     Args:
         train: Names of classes for meta-training.
         validation: Names of classes to choose models by.
@@ -29,7 +32,7 @@ class ClassSplit:
 
     Raises:
         TypeError: If a part is no sequence of strings.
-        ValueError: If a part is empty, or a name is given more than once.
+        ValueError: If a part is empty, or a name is given more than once, maybe in two spellings.
 
     >>> split = ClassSplit.random([f"class {i}" for i in range(100)])
     >>> {part: len(names) for part, names in split.parts.items()}
@@ -44,13 +47,15 @@ class ClassSplit:
     test: Sequence[str]
 
     def __post_init__(self) -> None:
-        for part in _STEMS:
-            object.__setattr__(self, part, _checked_part(part, getattr(self, part)))
+        given = {part: getattr(self, part) for part in _STEMS}
+        for part, names in given.items():
+            object.__setattr__(self, part, _checked_part(part, names))
         for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
             common = sorted(set(getattr(self, one)) & set(getattr(self, other)))
             if common:
                 raise ValueError(
-                    f"`{one}` and `{other}` share {some_of(common)}; each class may be in one part "
+                    f"`{one}` and `{other}` share {some_of(common)}"
+                    f"{spelled(common, given[one], given[other])}; each class may be in one part "
                     "only."
                 )
 
@@ -132,7 +137,8 @@ class ClassSplit:
           else the first column (as for tieredImageNet);
         - `train.txt` or `train_classes.txt`: a name in each line.
 
-        The other parts are in files `val` or `validation`, and `test`.
+        The other parts are in files `val` or `validation`, and `test`. Files are UTF-8, or UTF-16
+        or UTF-32 with a byte-order mark; columns may be separated by tabs or semicolons, too.
 
         Args:
             directory: The folder with these files.
@@ -211,17 +217,10 @@ def checked_seed(seed: Any) -> list[int]:
 
 
 def _checked_part(part: str, names: Any) -> tuple[str, ...]:
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise TypeError(f"`{part}` must be a sequence of names, received {names!r}.")
-    names = tuple(names)
-    if not all(isinstance(name, str) for name in names):
-        raise TypeError(f"`{part}` must hold strings only, received {some_of(names)}.")
-    if not names:
+    normal = normal_names(part, names)
+    if not normal:
         raise ValueError(f"`{part}` has no class; give it one at least.")
-    if len(set(names)) < len(names):
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"`{part}` must hold a name once, received {some_of(repeated)} again.")
-    return names
+    return normal
 
 
 def _assembled(cls: type[ClassSplit], path: str, parts: list[list[str]]) -> ClassSplit:
@@ -246,27 +245,25 @@ def _read_list(path: str) -> list[str]:
     if path.endswith(".json"):
         return _names_in_json(_read_json(path), path)
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            if path.endswith(".csv"):
-                return _names_in_rows([row for row in csv.reader(file) if row], path)
-            return [line.strip() for line in file if line.strip()]
-    except (UnicodeDecodeError, csv.Error) as error:
+        if path.endswith(".csv"):
+            return _names_in_rows(read_rows(path), path)
+        return [line for line in read_text(path).splitlines() if normal_name(line)]
+    except ValueError as error:
         raise _malformed(path, str(error)) from error
 
 
 def _names_in_rows(rows: list[list[str]], path: str) -> list[str]:
-    if not rows or rows[0] != _HEADER:
+    if not rows or [normal_name(column).lower() for column in rows[0]] != _HEADER:
         return [row[0] for row in rows]
     short = [number for number, row in enumerate(rows, 1) if len(row) != len(_HEADER)]
     if short:
         raise _malformed(path, f"row {short[0]} has not two columns")
-    return list(dict.fromkeys(row[1] for row in rows[1:]))
+    return one_of_each(row[1] for row in rows[1:])
 
 
 def _read_json(path: str) -> Any:
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
+        return read_json(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"`path`: there is no file {path!r}.") from None
     except ValueError as error:

@@ -1,7 +1,7 @@
 """Images in one folder, with lists that say to which class and to which split each belongs."""
 
-import csv
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -11,6 +11,8 @@ from warptf.tasks.class_split import ClassSplit
 from warptf.tasks.image_bank import ImageBank
 from warptf.tasks.image_decoding import MAX_PIXELS
 from warptf.tasks.image_files import bank_of_files, checked_format, existing_directory
+from warptf.tasks.names import normal_name, one_of_each
+from warptf.tasks.text_files import read_rows
 from warptf.tasks.wording import some_of
 
 _PARTS = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
@@ -39,7 +41,9 @@ def csv_images_bank(
     Args:
         images_dir: The folder with the images.
         csv_files: The folder with `train.csv`, `val.csv` and `test.csv`, or a mapping from
-            "train", "validation" and "test" to paths. Each list has a header `filename,label`.
+            "train", "validation" and "test" to paths. Each list has a header `filename,label`;
+            see `ClassSplit.from_directory` for encodings and separators. Back-slashes of Windows'
+            paths stand for `/`.
         image_size: See `image_folder_bank`. Defaults to 84.
         channels: See `image_folder_bank`. Defaults to 3.
         cache_dir: See `image_folder_bank`.
@@ -63,22 +67,38 @@ def csv_images_bank(
     form = checked_format(image_size, channels, resize)
     root = existing_directory("images_dir", images_dir, _REMEDY)
     rows = {part: _read_rows(path) for part, path in _list_paths(csv_files).items()}
-    split = ClassSplit(**{p: list(dict.fromkeys(r[1] for r in rows[p])) for p in _PARTS})
-    files = [row[0] for part in _PARTS for row in rows[part]]
-    repeated = sorted(file for file, count in Counter(files).items() if count > 1)
-    if repeated:
-        raise ValueError(f"`csv_files`: {some_of(repeated)} more than once; list an image once.")
-    missing = [file for file in files if not os.path.isfile(os.path.join(root, file))]
-    if missing:
-        raise FileNotFoundError(
-            f"`images_dir`: {len(missing)} of the {len(files)} listed images are not in {root!r}: "
-            f"{some_of(missing)}; {_REMEDY}"
-        )
+    split = ClassSplit(**{part: one_of_each(row[1] for row in rows[part]) for part in _PARTS})
+    files = _found(root, [row[0] for part in _PARTS for row in rows[part]])
     names = [name for part in _PARTS for name in split.parts[part]]
     numbers = {name: number for number, name in enumerate(names)}
-    labels = np.array([numbers[row[1]] for part in _PARTS for row in rows[part]])
+    labels = np.array([numbers[normal_name(row[1])] for part in _PARTS for row in rows[part]])
     bank = bank_of_files("csv", root, files, labels, names, form, cache_dir, progress, max_pixels)
     return bank, split
+
+
+def _found(root: str, listed: list[str]) -> list[str]:
+    """Paths of the listed images, each once, as they are on the disk."""
+    found = {name: _on_disk(root, name) for name in listed}
+    counts = Counter(found[name] or name for name in listed)
+    repeated = sorted(file for file, count in counts.items() if count > 1)
+    if repeated:
+        raise ValueError(f"`csv_files`: {some_of(repeated)} more than once; list an image once.")
+    missing = [name for name in listed if found[name] is None]
+    if missing:
+        raise FileNotFoundError(
+            f"`images_dir`: {len(missing)} of the {len(listed)} listed images are not in {root!r}: "
+            f"{some_of(missing)}; {_REMEDY}"
+        )
+    return [file for file in found.values() if file is not None]
+
+
+def _on_disk(root: str, listed: str) -> str | None:
+    """A listed path in the spelling of the disk: blanks, back-slashes and Unicode's form differ."""
+    for name in (listed, listed.strip(), listed.strip().replace("\\", "/")):
+        for form in (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))):
+            if os.path.isfile(os.path.join(root, form)):
+                return os.path.normpath(form)
+    return None
 
 
 def _list_paths(
@@ -101,16 +121,19 @@ def _list_paths(
 
 def _read_rows(path: str) -> list[list[str]]:
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = read_rows(path)
+    except ValueError as error:
         raise ValueError(f"`csv_files`: {path!r} cannot be read: {error}") from error
-    if not rows or rows[0] != _COLUMNS:
+    if not rows or [normal_name(column).lower() for column in rows[0]] != _COLUMNS:
         raise ValueError(
             f"`csv_files`: the first line of {path!r} must be {','.join(_COLUMNS)!r}, received "
             f"{','.join(rows[0]) if rows else ''!r}."
         )
-    wrong = [number for number, row in enumerate(rows, 1) if len(row) != 2 or not all(row)]
+    wrong = [
+        number
+        for number, row in enumerate(rows, 1)
+        if len(row) != 2 or not all(map(normal_name, row))
+    ]
     if wrong:
         raise ValueError(f"`csv_files`: {path!r} needs two columns in row {some_of(wrong)}.")
     return rows[1:]

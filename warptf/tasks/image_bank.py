@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from warptf.tasks.names import normal_names
 from warptf.tasks.wording import some_of
 
 MAP_ABOVE = 2**30
@@ -29,7 +30,7 @@ class ImageBank:
         images: `[N, height, width, channels]`, `uint8`. A read-only array (such as a
             `numpy.memmap` of mode "r") is kept as it is, any other one is copied.
         labels: `[N]`, integers: the class of each image.
-        names: One distinct name for each class.
+        names: One distinct name for each class, kept as `normal_name` writes it.
 
     Raises:
         TypeError: If an array has a type that is not listed above.
@@ -48,7 +49,7 @@ class ImageBank:
 
     def __init__(self, images: Any, labels: Any, names: Sequence[str]) -> None:
         self._images = self._checked(np.asanyarray(images))
-        self._names = _checked_names(names)
+        self._names = normal_names("names", names)
         self._labels = _checked_labels(
             np.asarray(labels), self._images.shape[0], len(self._names), self._names
         )
@@ -104,7 +105,7 @@ class ImageBank:
         Raises:
             ValueError: If a name is not one of the bank's.
         """
-        names = _checked_names(names)
+        names = normal_names("names", names)
         unknown = [name for name in names if name not in self._names]
         if unknown:
             raise ValueError(f"`names`: {some_of(unknown)} not in {self!r}; see its `names`.")
@@ -282,15 +283,6 @@ def read_only(values: np.ndarray) -> np.ndarray:
         values = np.array(values)
         values.setflags(write=False)
     return values
-
-
-def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"`names` must be a sequence of strings, received {names!r}.")
-    if len(set(names)) < len(names):
-        repeated = sorted({name for name in names if list(names).count(name) > 1})
-        raise ValueError(f"`names` must be distinct, received {some_of(repeated)} repeatedly.")
-    return tuple(names)
 
 
 def _checked_labels(

@@ -7,6 +7,7 @@ from warptf.tasks.image_bank import ImageBank
 from warptf.tasks.image_decoding import MAX_PIXELS
 from warptf.tasks.image_files import bank_of_files, checked_format, existing_directory
 from warptf.tasks.image_listing import images_of_classes, is_hidden
+from warptf.tasks.names import normal_names
 from warptf.tasks.wording import some_of
 
 
@@ -48,8 +49,9 @@ def image_folder_bank(
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If there are fewer than two classes, a class has no image, or images are
-            corrupt or of a wrong size; the error names them.
+        ValueError: If there are fewer than two classes, two folders differ in blanks or Unicode's
+            form of letters only, a class has no image, or images are corrupt or of a wrong size;
+            the error names them.
 
     >>> import os, tempfile, numpy as np, tensorflow as tf
     >>> folder = tempfile.mkdtemp()
@@ -68,6 +70,7 @@ def image_folder_bank(
             f"`directory`: {root!r} has {len(folders)} folders ({some_of(folders)}), and a "
             "classification needs two classes at least; name the folder above those of the classes."
         )
+    names = normal_names("directory", folders)
     files, labels, empty = images_of_classes(root, folders, others, hidden, progress)
     if empty:
         raise ValueError(
@@ -75,7 +78,7 @@ def image_folder_bank(
             "(JPEG, PNG, WebP, ...) or remove them."
         )
     return bank_of_files(
-        "folder", root, files, labels, folders, form, cache_dir, progress, max_pixels
+        "folder", root, files, labels, names, form, cache_dir, progress, max_pixels
     )
 
 

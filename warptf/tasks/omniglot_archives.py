@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 DRAWINGS = 20
 _SIDE = 105
+_LARGEST = 2**20  # Bytes of a drawing, which has some hundreds.
 _PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", _SIDE, _SIDE)
 _ENTRY = re.compile(
     r"(?P<root>[^/]+)/(?P<alphabet>[^/]+)/character(?P<character>\d{2})/"
@@ -95,7 +96,9 @@ def _check_archive(path: str, archive: Archive) -> set[tuple[str, str, str]]:
             entries = list(_drawings(content))
             _check_layout(path, archive, [match for _, match in entries])
             for info, _ in entries:
-                if not content.read(info).startswith(_PNG_HEADER):
+                with content.open(info) as entry:
+                    drawing = entry.read(_LARGEST + 1)  # What its header says proves nothing.
+                if len(drawing) > _LARGEST or not drawing.startswith(_PNG_HEADER):
                     raise _damaged(path, f"{info.filename} is no {_SIDE}x{_SIDE} PNG image")
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise _damaged(path, f"truncated or corrupt: {error}") from error

@@ -1,6 +1,5 @@
 """tieredImageNet, from the training images of ILSVRC-12."""
 
-import csv
 import os
 from collections.abc import Callable
 
@@ -9,6 +8,8 @@ from warptf.tasks.image_bank import ImageBank
 from warptf.tasks.image_decoding import MAX_PIXELS
 from warptf.tasks.image_files import bank_of_files, checked_format, existing_directory
 from warptf.tasks.image_listing import images_of_classes
+from warptf.tasks.names import normal_name
+from warptf.tasks.text_files import read_rows
 from warptf.tasks.wording import some_of
 
 _PARTS = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
@@ -99,9 +100,8 @@ def _read_lists(folder: str) -> ClassSplit:
 
 def _read_rows(path: str) -> list[list[str]]:
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = [[normal_name(column) for column in row] for row in read_rows(path)]
+    except ValueError as error:
         raise ValueError(f"`lists_dir`: {path!r} cannot be read: {error}") from error
     wrong = [number for number, row in enumerate(rows, 1) if len(row) != 2 or not all(row)]
     if wrong or not rows:
