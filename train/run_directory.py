@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from warptf.tasks.names import normal_name
 from warptf.tasks.wording import some_of
 
 from .checkpoints import Checkpoints
@@ -111,9 +112,12 @@ class RunDirectory:
         if not self.split.exists():
             return
         begun = read_json(self.split)
-        for part, names in split.items():
-            other = sorted(set(names) ^ set(begun.get(part, ())))
-            if other or list(names) != begun[part]:
+        for part in split:
+            # A run of an earlier version may have kept names as they stand on the disk.
+            before = [normal_name(name) for name in begun.get(part, ())]
+            names = [normal_name(name) for name in split[part]]
+            other = sorted(set(names) ^ set(before))
+            if other or names != before:
                 raise ValueError(
                     f"{self.split}: the data have other {part} classes than the run began with "
                     f"({some_of(other or names)}); restore them, or start a new run"

@@ -45,6 +45,12 @@ def test_earlier_run_needs_resume(tmp_path: Path) -> None:
         run.check(CONFIG)
 
 
+def test_names_of_an_earlier_version_are_the_same_classes(tmp_path: Path) -> None:
+    run = start(tmp_path)
+    write_json(run.split, SPLIT | {"validation": ["cafe\u0301 "]})
+    run.check_split(SPLIT | {"validation": ["caf\u00e9"]})
+
+
 def test_another_configuration_is_refused_by_its_fields(tmp_path: Path) -> None:
     run = start(tmp_path)
     other = dataclasses.replace(RESUME, filters=9, seed=4)
