@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from warptf.tasks.task import Task
+from warptf.tasks.task import PARTS, Task
 
 
 def as_task(data: Any) -> Task:
@@ -16,7 +16,7 @@ def as_task(data: Any) -> Task:
         TypeError: it has not the structure of a task.
     """
     if isinstance(data, dict):
-        data = tuple(data.get(name) for name in Task._fields)
+        data = tuple(data.get(name) for name in PARTS)
     if isinstance(data, tuple) and 2 <= len(data) <= 4:
         parts: list[Any] = [None if _is_absent(part) else part for part in data]
         task = Task(*parts)

@@ -5,11 +5,24 @@ from typing import Any, NamedTuple
 Batch = tuple[Any, Any] | tuple[Any, Any, Any]
 """Inputs and targets, and weights of the examples where they differ."""
 
+PARTS = ("support", "query", "replay", "task_id")
 
-class Task(NamedTuple):
+
+class _Stored(NamedTuple):
+    support: Batch
+    query: Batch
+    stored_replay: Any
+    stored_task_id: Any
+
+
+class Task(_Stored):
     """A meta-batch of tasks, the task axis first.
 
     Axes: `T` tasks, `K` adaptation steps, `B` examples of a mini-batch, `Q` held-out examples.
+
+    A named tuple. In the place of what is `None` it stores an empty tuple, in which TensorFlow sees
+    no tensor: a `Task` of `tf.TensorSpec`s is an `output_signature` of `from_generator`, and data
+    sets of tasks can be mapped, batched and padded like others.
 
     Args:
         support: `(x, y)` that the inner loop adapts on. Either `x: [T, K, B, ...]`, one mini-batch
@@ -29,7 +42,29 @@ class Task(NamedTuple):
     ((2, 5, 3, 4), (2, 3, 4), None)
     """
 
-    support: Batch
-    query: Batch
-    replay: tuple[Batch, Batch] | None = None
-    task_id: Any = None
+    __slots__ = ()
+
+    def __new__(cls, support: Batch, query: Batch, replay: Any = None, task_id: Any = None) -> Any:
+        """Keeps what is `None` as an empty tuple."""
+        rest = (() if part is None else part for part in (replay, task_id))
+        return super().__new__(cls, support, query, *rest)
+
+    @property
+    def replay(self) -> tuple[Batch, Batch] | None:
+        """`None`, or mini-batches for the steps that the offline algorithm replays."""
+        return _present(self.stored_replay)
+
+    @property
+    def task_id(self) -> Any:
+        """`None`, or the tasks' numbers `[T]`."""
+        return _present(self.stored_task_id)
+
+    def _asdict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in PARTS}
+
+    def _replace(self, **changes: Any) -> Any:
+        return type(self)(**{**self._asdict(), **changes})
+
+
+def _present(part: Any) -> Any:
+    return None if isinstance(part, tuple) and not part else part
