@@ -13,6 +13,7 @@ from warptf.loss_scaling import losses_scaled_by
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.seeds import SERVING, task_seed
 from warptf.meta_learners.task_checks import check_support, check_values
+from warptf.meta_learners.tensor_kinds import check_dense
 from warptf.partition import all_variables, output_spec
 
 
@@ -41,9 +42,11 @@ class Serving:
             batch norm predicts, whatever `batch_norm` is.
 
         Raises:
+            TypeError: ragged tensors, or names of classes in place of numbers.
             ValueError: not compiled, wrong shapes, NaN, labels out of range.
         """
         self._check_compiled("adapt")
+        check_dense("the support set", (x, y))
         steps = self._evaluation_steps if steps is None else self._checked_count("steps", steps)
         x = _as_tensors(x, tf.nest.is_nested(self._model_input))
         y = _as_tensors(y, tf.nest.is_nested(output_spec(self.model)))

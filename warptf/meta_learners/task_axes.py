@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from warptf.meta_learners.tensor_kinds import check_dense, check_numbers
 from warptf.tasks.task import PARTS, Task
 
 
@@ -13,7 +14,7 @@ def as_task(data: Any) -> Task:
     """Returns data as a `Task`, also where a pipeline has turned it into a plain tuple or dict.
 
     Raises:
-        TypeError: it has not the structure of a task.
+        TypeError: it has not the structure of a task, or holds ragged tensors or names of classes.
     """
     if isinstance(data, dict):
         data = tuple(data.get(name) for name in PARTS)
@@ -22,6 +23,9 @@ def as_task(data: Any) -> Task:
         task = Task(*parts)
         replay = () if task.replay is None else task.replay
         if all(_is_batch(part) for part in (task.support, task.query, *replay)):
+            for name, part in parts_of(task).items():
+                check_dense(f"{name} of the tasks", part)
+                check_numbers(f"{name} of the tasks", part[1])
             return task
     raise TypeError(
         "a meta-learner is trained and evaluated on tasks: the data must yield "

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from warptf.compiled_loss import CompiledLoss
 from warptf.meta_learners.task_axes import inputs_of, leading_axes, parts_of, shape_of
+from warptf.meta_learners.tensor_kinds import check_numbers
 from warptf.tasks.task import Task
 
 
@@ -125,8 +126,10 @@ def check_support(x: Any, y: Any, spec: Any) -> None:
         spec: `input_spec` of the model.
 
     Raises:
+        TypeError: names of classes in place of numbers.
         ValueError: wrong shapes, or no examples.
     """
+    check_numbers("the support set", y)
     inputs = inputs_of(x, spec, "x")
     try:
         fits = leading_axes(x, spec) == 1

@@ -22,6 +22,7 @@ from warptf.tasks.omniglot_characters import (
     character_classes,
     omniglot_characters,
 )
+from warptf.tasks.padded_tasks import padded_tasks
 from warptf.tasks.sine import Sine
 from warptf.tasks.surfaces import Surfaces
 from warptf.tasks.task import Task
@@ -58,6 +59,7 @@ __all__ = [
     "images_bank",
     "omniglot_bank",
     "omniglot_characters",
+    "padded_tasks",
     "prepare_omniglot",
     "tfds_bank",
     "tiered_imagenet_bank",
