@@ -83,6 +83,9 @@ class FewShotConfig(BackboneOptions):
     resize: bool = True
     """Whether images of another size are resized instead of being refused, for --data folder and
     csv."""
+    max_pixels: int = 89_478_485
+    """Images of more pixels are refused before they are decoded, for --data folder, csv and
+    tiered."""
     augment: bool = False
     """Flip, shift and recolour training images at random."""
     meta_learner: MetaLearner = "warp-maml"
@@ -126,6 +129,7 @@ class FewShotConfig(BackboneOptions):
     """Numbers in the context that each task adapts, for cavia."""
 
     EXPERIMENT: ClassVar[str] = "few-shot"
+    ADDED: ClassVar[dict[str, Any]] = {**BackboneOptions.ADDED, "max_pixels": 89_478_485}
     NOT_COMPARED: ClassVar[frozenset[str]] = BackboneOptions.NOT_COMPARED | {"images", "splits"}
     """Folders may move; that they hold the same classes is checked by the classes."""
     LATER: ClassVar[frozenset[str]] = BackboneOptions.LATER | {"evaluation_ways", "hold_out"}
@@ -235,6 +239,9 @@ class FewShotConfig(BackboneOptions):
             self._refuse("image_size", "the images of --data tiered differ in size; give one")
         if not self.resize and self.data not in ("folder", "csv"):
             raise ValueError(f"--no-resize: is for --data folder and csv, not {self.data}")
+        self._at_least("max_pixels", 1)
+        if self.data not in NEEDS_IMAGES:
+            self._only_default("max_pixels", f"--data {self.data} has no files of images")
         own_split = self.data in NEEDS_SPLITS or self.data in CHARACTERS or self.splits is not None
         if self.hold_out == "images" and (self.data != "folder" or self.splits is not None):
             self._refuse("hold_out", "is for --data folder without --splits; give classes")

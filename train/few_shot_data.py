@@ -26,14 +26,15 @@ def read_data(config: FewShotConfig) -> tuple[ImageBank, ClassSplit]:
     images: Any = config.images
     lists: Any = config.splits
     size: Any = config.image_size
-    form: dict[str, Any] = dict(image_size=size, resize=config.resize, progress=_report)
+    most: dict[str, Any] = dict(max_pixels=config.max_pixels, progress=_report)
+    form: dict[str, Any] = dict(image_size=size, resize=config.resize, **most)
     lists_are = _in_lists(config)
     if config.data == "csv":
         with naming_flags(config, "images", images_dir="images", **lists_are):
             return tasks.csv_images_bank(images, lists, **form)
     if config.data == "tiered":
         with naming_flags(config, "images", ilsvrc_train_dir="images", **lists_are):
-            return tasks.tiered_imagenet_bank(images, lists, size, progress=_report)
+            return tasks.tiered_imagenet_bank(images, lists, size, **most)
     if config.data in ("cifar-fs", "fc100"):
         read = tasks.cifar_fs if config.data == "cifar-fs" else tasks.fc100
         with naming_flags(config, "data", **lists_are):

@@ -9,7 +9,9 @@ import pytest
 import tensorflow as tf
 from tasks.photographs import unpack_photographs
 
+from warptf.tasks.image_decoding import MAX_PIXELS
 from warptf.train.cli import main
+from warptf.train.few_shot_config import FewShotConfig
 
 CLASSES = ["accordion", "anchor", "barrel", "bass", "beaver", "bonsai"]
 FLAGS = ["train", "few-shot", "--preset", "smoke", "--ways", "2", "--filters", "2"]
@@ -133,3 +135,21 @@ def test_other_classes_than_the_run_began_with(
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert "the data have other train classes than the run began with" in line
     assert "split.json" in line
+
+
+def test_too_many_pixels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = write_images(tmp_path / "images", GOOD | {"b": [(16, 16)] * 5 + [(30, 40)]})
+    line = fails(capsys, images, "--max-pixels", "1199")
+    assert "'b/5.png': 40x30 pixels are more than" in line and "--max-pixels 1199" in line
+    assert FewShotConfig.from_preset("smoke").max_pixels == MAX_PIXELS
+
+
+def test_what_is_passed_over_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = write_images(tmp_path / "images", GOOD)
+    (images / "a" / "notes.txt").write_text("no image")
+    (images / "b" / "pixels").write_bytes((images / "b" / "0.png").read_bytes())
+    (images / "b" / "Thumbs.db").touch()
+    assert main([*FLAGS, "--data", "folder", "--images", str(images)]) == 1  # too few classes
+    said = capsys.readouterr().err
+    assert "passed over 1 file in" in said and "'a/notes.txt (no image)'; and 1 hidden file" in said
+    assert "decoding 37 images" in said
