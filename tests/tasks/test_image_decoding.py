@@ -298,10 +298,12 @@ def test_truncated_files_are_refused_unless_all_pixels_are_there(container, shar
 def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
     path = tmp_path / "vast.png"
     path.write_bytes(png(20_000, 20_000, 1, 0, [b""]))
-    with pytest.raises(ValueError, match=r"vast.png.*20000x20000 pixels.*89478485.*`max_pixels`"):
+    with pytest.raises(
+        ValueError, match=r"vast.png.*20000x20000 pixels.*`max_pixels` .89478485.; raise"
+    ):
         decode_image(path)
     image = saved(Image.fromarray(COLOURS), "TIFF")
-    with pytest.raises(ValueError, match="40x24 pixels are more than the 959 of"):
+    with pytest.raises(ValueError, match="40x24 pixels are more than `max_pixels` .959."):
         decode_image(image, max_pixels=959)
     # Pillow's own limit, for the whole process, neither holds here nor is lost.
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)

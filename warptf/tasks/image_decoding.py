@@ -94,8 +94,8 @@ def opened_image(
         with image:
             if image.width * image.height > max_pixels:
                 raise UnreadableImage(
-                    f"{image.width}x{image.height} pixels are more than the {max_pixels} of "
-                    "`max_pixels`"
+                    f"{image.width}x{image.height} pixels are more than `max_pixels` "
+                    f"({max_pixels}); raise it or shrink the image"
                 )
             yield image
 
