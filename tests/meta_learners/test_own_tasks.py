@@ -38,7 +38,7 @@ def learner():
         objective=None,
         initialization=warptf.initializations.MAML(),
     )
-    result.compile(keras.optimizers.SGD(1.0), "mse", metrics=["mae"])
+    result.compile(keras.optimizers.SGD(1.0), "mse", weighted_metrics=["mae"])
     return result
 
 

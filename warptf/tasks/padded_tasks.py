@@ -17,8 +17,9 @@ def padded_tasks(
     Smaller sets are filled up to the largest of the meta-batch, $B$, by repeating their last
     example with a weight of zero. The $n$ examples of a set get weights of $B/n$, as Keras gives
     to what a mask leaves, since a mean loss divides by $B$: $\frac{1}{B} \sum_{i \le n} \frac{B}{n}
-    \ell_i = \frac{1}{n} \sum_{i \le n} \ell_i$. Weighted metrics divide by the sum of weights.
-    Batch norm, which knows no weights, sees the repeated examples.
+    \ell_i = \frac{1}{n} \sum_{i \le n} \ell_i$. Give metrics as `weighted_metrics` of `compile`:
+    those of `metrics` know no weights in Keras and count the repeated examples, which batch norm
+    sees, too.
 
     Axes: `n` examples of one task, `T` tasks, `B` examples of the largest set.
 
