@@ -27,6 +27,7 @@ LEVELS = {
     "copying": 3,
     "diagnostics": 2,
     "experience": 2,
+    "second_derivatives": 2,
     "objectives": 4,
     "initializations": 4,
     # Serving needs the inner loop alone; the `export` of agents and meta-learners calls it.

@@ -11,9 +11,9 @@ import tensorflow as tf
 from keras.src.losses import loss as keras_loss
 from keras.src.trainers import compile_utils
 
-from warptf.layers.moments import twice_differentiable_moments
 from warptf.layers.support_initialized_layer import SupportInitializedLayer, starting_from
 from warptf.layers.task_layer import TaskLayer
+from warptf.layers.twice_differentiable import twice_differentiable
 from warptf.layers.warp_layer import WarpLayer
 
 TASK, CONTEXT, WARP = "task", "context", "warp"
@@ -301,8 +301,12 @@ class FunctionalLearner:
         # of `training`; a full call in the same scope serves subclassed models as well.
         norms = _normalising_by_batch(self._norms if batch_statistics else ())
         with self.scope(theta, phi, state) as scope, norms:
+            given = [scope.get_current_value(v) for v in model.trainable_variables]
             predictions = model(inputs, training=training)
             losses = model.losses
+        for variable, value in zip(model.trainable_variables, given, strict=True):
+            if scope.get_current_value(variable) is not value:
+                raise ValueError(_assigned(model, variable))
         new_state = [scope.get_current_value(v) for v in self.partition.state_variables]
         return LearnerOutput(predictions, new_state, _sum_of_penalties(losses))
 
@@ -323,7 +327,7 @@ class FunctionalLearner:
             *zip(self.partition.state_variables, state, strict=True),
         ]
         stateless = keras.StatelessScope(state_mapping=mapping, collect_losses=True)
-        with stateless as scope, twice_differentiable_moments(), losses_of_one_replica():
+        with stateless as scope, twice_differentiable(), losses_of_one_replica():
             yield scope
 
 
@@ -353,6 +357,22 @@ def _normalising_by_batch(norms: Sequence[keras.layers.Layer]) -> Iterator[None]
     finally:
         for norm in norms:
             object.__delattr__(norm, "call")
+
+
+def _assigned(model: keras.Model, variable: keras.Variable) -> str:
+    """Says that a layer moves what the learner is to move."""
+    owners = {
+        path: type(layer).__name__
+        for path, layer in iterate_layers(model)
+        if any(variable is v for v in layer.trainable_variables)
+    }
+    layers = " in ".join(f"{path!r} ({kind})" for path, kind in reversed(owners.items()))
+    return (
+        f"a layer of model {model.name!r} assigns to its trainable variable {variable.path!r} when "
+        "it is called, as SpectralNormalization does, and what it assigns would be lost: while a "
+        f"task is learned, no variable is. The variable belongs to layer {layers}: leave such "
+        "layers out, or make them compute with a value of their own."
+    )
 
 
 RANDOM_STATE = object()

@@ -1,46 +1,72 @@
-"""The tables of `docs/compatibility.md`, written from a run of the whole matrix."""
+"""The tables of `docs/compatibility.md`, written from runs of all that they say."""
 
 import datetime
 import platform
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import pytest
 import tensorflow as tf
+from conformance.derivative_rows import derivative_tables, entries
 from conformance.exceptions import LIMITS, limit_of
 from conformance.matrix import COLUMNS, LAYER, LEARNER, cells
 
-# What is between these headings is written here, the rest of the document by hand.
-BEGIN, END = "## The matrix\n", "## Versions tried\n"
-COMMAND = 'python -m pytest tests/conformance -m "" --compatibility docs/compatibility.md'
 WRITTEN = re.compile(
     r"Written on \d+ \w+ \d{4} with TensorFlow [\d.]+, Keras [\d.]+ and Python [\d.]+ by"
 )
+Names = tuple[str, ...]
 
 
-def rewritten(text: str, written: str) -> str:
-    """The document with new tables.
+class Section(NamedTuple):
+    """A part of the document that is written here, between two headings; the rest is by hand.
+
+    Attributes:
+        recorded: the property under which a test says what it has checked.
+        begin: the heading above.
+        end: the heading below.
+        tests: what is run to write it.
+        names: what there is to be checked.
+        tables: what is written.
+    """
+
+    recorded: str
+    begin: str
+    end: str
+    tests: str
+    names: Callable[[], set[Names]]
+    tables: Callable[[], str]
+
+
+def rewritten(text: str, written: str, section: Section) -> str:
+    """The document with new tables in one section.
 
     Args:
         text: the document as it is.
-        written: when and with which versions the matrix was run.
+        written: when and with which versions its tests were run.
+        section: the section.
     """
-    assert BEGIN in text and END in text, f"{BEGIN!r} and {END!r} enclose the tables"
-    head, rest = text.split(BEGIN)
-    _, tail = rest.split(END)
-    tables = "\n".join(_table(kind) for kind in (LAYER, LEARNER))
-    return f"{head}{BEGIN}\n{written}\n\n    {COMMAND}\n\n{tables}\n{_notes()}\n{END}{tail}"
+    begin, end = section.begin, section.end
+    assert begin in text and end in text, f"{begin!r} and {end!r} enclose the tables"
+    head, rest = text.split(begin)
+    _, tail = rest.split(end)
+    command = f'python -m pytest {section.tests} -m "" --compatibility docs/compatibility.md'
+    return f"{head}{begin}\n{written}\n\n    {command}\n\n{section.tables()}\n{end}{tail}"
 
 
 def written_now() -> str:
-    """When, and with which versions, the matrix is run."""
+    """When, and with which versions, the tests are run."""
     day = datetime.date.today()
     return (
         f"Written on {day.day} {day:%B %Y} with TensorFlow {tf.__version__}, Keras "
         f"{keras.__version__} and Python {platform.python_version()} by"
     )
+
+
+def _matrix_tables() -> str:
+    return "\n".join(_table(kind) for kind in (LAYER, LEARNER)) + f"\n{_notes()}"
 
 
 def _table(kind: str) -> str:
@@ -59,25 +85,58 @@ def _notes() -> str:
     return "".join(f"{number}. {limit.reason}\n" for number, limit in enumerate(LIMITS, 1))
 
 
+_DERIVATIVES = "## Second derivatives of Keras' layers\n"
+MATRIX = Section(
+    "cell",
+    "## The matrix\n",
+    _DERIVATIVES,
+    "tests/conformance",
+    lambda: {(cell.row, cell.column) for cell in cells()},
+    _matrix_tables,
+)
+DERIVATIVES = Section(
+    "derivative",
+    _DERIVATIVES,
+    "## Versions tried\n",
+    "tests/conformance/test_second_derivatives.py",
+    lambda: {(entry.kind, entry.name, entry.setting) for entry in entries()},
+    derivative_tables,
+)
+SECTIONS = (MATRIX, DERIVATIVES)
+
+
 class Recorder:
-    """Writes the tables at the end of a run in which every cell was as it should be.
+    """Writes, at the end of a run, each section of which all was run and as it should be.
+
+    A section of which nothing was run stays as it is.
 
     Args:
         path: the document.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.seen = path, set[tuple[str, str]]()
+        self.path = path
+        self.seen: dict[str, set[Names]] = {section.recorded: set() for section in SECTIONS}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and report.passed:
-            found: list[Any] = [v for name, v in report.user_properties if name == "cell"]
-            self.seen |= {(row, column) for row, column in found}
+            found: list[Any] = report.user_properties
+            for name, value in found:
+                if name in self.seen:
+                    self.seen[name].add(tuple(value))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        missing = {(cell.row, cell.column) for cell in cells()} - self.seen
-        if missing:
+        run = [section for section in SECTIONS if self.seen[section.recorded]]
+        if not run:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            print(f"\n{self.path} is not written: {len(missing)} cells failed or were not run.")
-        else:
-            self.path.write_text(rewritten(self.path.read_text(), written_now()))
+            print(f"\n{self.path} is not written: nothing that it says was run.")
+        for section in run:
+            missing = section.names() - self.seen[section.recorded]
+            if missing:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+                print(
+                    f"\n{section.begin.strip()} of {self.path} is not written: {len(missing)} of "
+                    "its tests failed or were not run."
+                )
+            else:
+                self.path.write_text(rewritten(self.path.read_text(), written_now(), section))

@@ -12,12 +12,21 @@ Arrays = list[np.ndarray]
 Batch = tuple[np.ndarray, np.ndarray]
 
 
-@contextlib.contextmanager
-def double_precision() -> Iterator[None]:
+def double_precision() -> contextlib.AbstractContextManager[None]:
     """Makes float64 what Keras computes in."""
+    return _precision("float64")
+
+
+def single_precision() -> contextlib.AbstractContextManager[None]:
+    """Makes float32 what Keras computes in, within `double_precision`."""
+    return _precision("float32")
+
+
+@contextlib.contextmanager
+def _precision(name: str) -> Iterator[None]:
     before = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
+    keras.config.set_floatx(name)
+    keras.config.set_dtype_policy(name)
     try:
         yield
     finally:

@@ -66,6 +66,16 @@ class ImplicitMAML(ProximalInitialization):
         self.conjugate_gradient_steps = conjugate_gradient_steps
         self.system = system
 
+    @property
+    def differentiates_gradient_by(self) -> tuple[str, ...]:
+        r"""By which of `"theta"` and `"phi"` the gradient of the task loss is differentiated."""
+        return ("theta",)
+
+    @property
+    def first_order_alternative(self) -> str:
+        """What to use for models whose gradient cannot be differentiated, for messages."""
+        return "FirstOrderBilevelMAML()"
+
     def learn(
         self,
         adapt: AdaptFunction,

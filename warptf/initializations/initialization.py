@@ -78,6 +78,16 @@ class Initialization:
         """Whether gradients are taken through the inner steps."""
         return False
 
+    @property
+    def differentiates_gradient_by(self) -> tuple[str, ...]:
+        r"""By which of `"theta"` and `"phi"` the gradient of the task loss is differentiated."""
+        return ("theta",) if self.differentiates_adaptation else ()
+
+    @property
+    def first_order_alternative(self) -> str:
+        """What to use for models whose gradient cannot be differentiated, for messages."""
+        return "MAML(first_order=True) or Reptile()"
+
     def inner_optimizer(self, optimizer: InnerOptimizer) -> InnerOptimizer:
         """Returns the update rule that solves this initialisation's inner problem.
 

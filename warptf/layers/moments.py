@@ -1,8 +1,6 @@
 """Mean and variance whose second derivatives are right."""
 
-import contextlib
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -44,34 +42,3 @@ def moments(
     if not keepdims:
         mean, variance = tf.squeeze(mean, axes), tf.squeeze(variance, axes)
     return tf.cast(mean, x.dtype), tf.cast(variance, x.dtype)
-
-
-class _Scope:
-    """Counts the scopes that are open in all threads, for replicas are traced in turns."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.depth = 0
-        self.original = tf.nn.moments
-
-    def change(self, step: int) -> None:
-        with self.lock:
-            self.depth += step
-            tf.nn.moments = moments if self.depth else self.original
-
-
-_SCOPE = _Scope()
-
-
-@contextlib.contextmanager
-def twice_differentiable_moments() -> Iterator[None]:
-    """Makes normalisation layers called within use `moments` in place of `tf.nn.moments`.
-
-    Keras' batch, layer and group normalisation are built on `tf.nn.moments`, so that without this
-    the exact objective would be off by some per cent wherever one of them is.
-    """
-    _SCOPE.change(+1)
-    try:
-        yield
-    finally:
-        _SCOPE.change(-1)

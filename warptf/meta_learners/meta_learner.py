@@ -17,6 +17,7 @@ from warptf.initializations.initialization import (
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
 from warptf.meta_learners.default_objective import resolved_objective
+from warptf.meta_learners.derivative_check import check_derivatives
 from warptf.meta_learners.label_spec import spec_config, spec_from_config
 from warptf.meta_learners.learner_model import LearnerModel
 from warptf.meta_learners.seeds import TRAINING, task_seed
@@ -208,6 +209,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         self._score_function: Callable[..., Any] | None = None
         self._along_function: Callable[..., Any] | None = None
         self._adapt_function: Callable[..., Any] | None = None
+        self._derivatives_checked = False
         self._is_compiled = True
 
     def _check_compiled(self, what: str) -> None:
@@ -279,12 +281,15 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         Raises:
             TypeError: the data are no tasks.
             ValueError: wrong shapes, NaN in the first meta-batch, labels out of range; data without
-                end and no `steps_per_epoch`; or a meta-learner that has nothing to learn.
+                end and no `steps_per_epoch`; a meta-learner that has nothing to learn; or one
+                that differentiates a model twice for which TensorFlow cannot do that right.
         """
         self._check_compiled("fit")
         self._check_learns()
         check_ends(x, kwargs.get("steps_per_epoch"), "training", "steps_per_epoch")
-        self._check_training_task(self._prepare(x, self.inner_steps, "training"))
+        first = self._prepare(x, self.inner_steps, "training")
+        self._check_training_task(first)
+        self._check_derivatives(first)
         validation = kwargs.get("validation_data")
         if validation is not None:
             check_ends(validation, kwargs.get("validation_steps"), "validation", "validation_steps")
@@ -346,6 +351,18 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
 
     def _check_training_task(self, task: Task) -> None:
         """Checks what an algorithm needs of the first meta-batch beyond its axes."""
+
+    def _check_derivatives(self, task: Task) -> None:
+        """Refuses, once, a model that cannot be differentiated as often as it would have to be."""
+        if not self._derivatives_checked:
+            parts = {"objective": self.objective, "initialization": self.initialization}
+            check_derivatives(
+                self._problem,
+                parts,
+                task.support,
+                lambda support: self._batch(support, tf.constant(0)),
+            )
+            self._derivatives_checked = True
 
     def _resolve_specs(self, support: Any, query: Any) -> None:
         """Makes losses and metrics for the targets of tasks, and remembers their kind."""

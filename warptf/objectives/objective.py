@@ -48,6 +48,16 @@ class Objective:
         return False
 
     @property
+    def differentiates_gradient_by(self) -> tuple[str, ...]:
+        r"""By which of `"theta"` and `"phi"` the gradient of the task loss is differentiated."""
+        return ("theta", "phi") if self.differentiates_adaptation else ()
+
+    @property
+    def first_order_alternative(self) -> str:
+        """What to use for models whose gradient cannot be differentiated, for messages."""
+        return 'WarpGrad("finite_difference") or WarpGrad("none")'
+
+    @property
     def replays_inner_step(self) -> bool:
         r"""Whether a replay takes the step at $\theta_k$ again, or starts at $\theta_{k+1}$."""
         return True

@@ -85,6 +85,11 @@ class WarpGrad(Objective):
         r"""Whether a replay takes the step again; Eq. 8 needs only the stored $\theta_{k+1}$."""
         return self.second_order != "none"
 
+    @property
+    def differentiates_gradient_by(self) -> tuple[str, ...]:
+        r"""By which of `"theta"` and `"phi"` the gradient of the task loss is differentiated."""
+        return ("phi",) if self.second_order == "exact" else ()
+
     def lookahead(
         self,
         problem: Adaptation,
