@@ -60,9 +60,14 @@ def read_images(config: FewShotConfig) -> ImageBank:
         ValueError: If images are corrupt or of a wrong size.
     """
     images: Any = config.images
-    form: dict[str, Any] = dict(image_size=config.image_size, resize=config.resize)
     with naming_flags(config, "images", directory="images"):
-        return tasks.image_folder_bank(images, progress=_report, **form)
+        return tasks.image_folder_bank(
+            images,
+            image_size=config.image_size,
+            resize=config.resize,
+            max_pixels=config.max_pixels,
+            progress=_report,
+        )
 
 
 def _bank(config: FewShotConfig) -> ImageBank:

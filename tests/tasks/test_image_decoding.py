@@ -41,7 +41,7 @@ def with_palette():
 def cmyk():
     inks = np.concatenate([COLOURS, OPACITY[..., None] // 2], -1)
     shown = (1 - inks[..., :3] / 255) * (1 - inks[..., 3:] / 255) * 255
-    return Image.fromarray(inks, "CMYK"), shown
+    return Image.frombytes("CMYK", (WIDTH, HEIGHT), inks.tobytes()), shown
 
 
 def made(mode):
