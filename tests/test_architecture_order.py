@@ -23,6 +23,8 @@ LEVELS = {
     "inner_optimizers": 2,
     "tasks": 2,
     "adapted_model": 2,
+    "value_checks": 0,
+    "request_checks": 1,
     "adaptation": 3,
     "copying": 3,
     "diagnostics": 2,

@@ -135,6 +135,14 @@ class Adaptation:
         folded = tf.random.experimental.stateless_fold_in(seed, _OPTIMIZER_STREAM)
         return self.optimizer.init(theta, folded)
 
+    def class_labels(self, y: Any) -> list[tuple[str, Any, int]]:
+        """Returns name, targets and number of classes of each output with class indices.
+
+        Args:
+            y: targets of the task loss.
+        """
+        return self._loss.class_labels(y)
+
     def loss(
         self,
         theta: Sequence[tf.Tensor],

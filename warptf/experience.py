@@ -72,6 +72,18 @@ class Experience:
         """
         raise NotImplementedError(f"{type(self).__name__} must implement prepare().")
 
+    def checked(
+        self, learner: FunctionalLearner, data: tf.data.Dataset, where: str
+    ) -> tf.data.Dataset:
+        """Returns data that fail at the first batch which cannot be learned from.
+
+        Args:
+            learner: the functional view of the model.
+            data: the data.
+            where: what they are for, for messages.
+        """
+        return data
+
     def record(
         self,
         learner: FunctionalLearner,

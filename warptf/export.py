@@ -13,6 +13,7 @@ import tensorflow as tf
 from warptf.adaptation import Adaptation, InnerState
 from warptf.compiled_loss import plain
 from warptf.partition import FunctionalLearner, input_spec, output_spec
+from warptf.request_checks import accepted
 from warptf.resources import resources
 
 
@@ -44,6 +45,7 @@ class ServedLearner(tf.Module):
         y = _like(plain(label_spec), output_spec(learner.model))
         count = tf.TensorSpec((), tf.int32, name="steps")
         support = (named_specs(x, "support_x"), named_specs(y, "support_y"))
+        self._support_specs = support
         self.adapt_and_predict = tf.function(
             self._adapt_and_predict,
             input_signature=[*support, named_specs(x, "query_x"), count],
@@ -68,6 +70,10 @@ class ServedLearner(tf.Module):
 
         return problem.run(start, steps, body)[0]
 
+    def _accepted(self, support_x: Any, support_y: Any, steps: tf.Tensor) -> tuple[Any, Any, Any]:
+        labels = self._problem.class_labels(support_y)
+        return accepted((support_x, support_y), steps, self._support_specs, labels)
+
     def _forward(self, theta: Any, state: Any, x: Any) -> dict[str, Any]:
         phi = [tf.convert_to_tensor(v) for v in self._phi]
         predictions = self._problem.predict(theta, phi, state, x)
@@ -77,11 +83,13 @@ class ServedLearner(tf.Module):
         self, support_x: Any, support_y: Any, query_x: Any, steps: tf.Tensor
     ) -> dict[str, Any]:
         """Adapts to a support set and predicts a query set; the artefact stays as it is."""
+        support_x, support_y, steps = self._accepted(support_x, support_y, steps)
         final = self._run(support_x, support_y, steps)
         return self._forward(final.theta, final.state, query_x)
 
     def _adapt(self, support_x: Any, support_y: Any, steps: tf.Tensor) -> dict[str, tf.Tensor]:
         """Adapts to a support set and keeps the adapted weights for `predict`."""
+        support_x, support_y, steps = self._accepted(support_x, support_y, steps)
         final = self._run(support_x, support_y, steps)
         for variable, value in zip(self._theta, final.theta, strict=True):
             variable.assign(value)

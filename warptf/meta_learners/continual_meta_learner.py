@@ -211,9 +211,11 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         if validation is not None:
             steps = kwargs.get("validation_steps")
             self._prepare(validation, "validation", steps, "validation_steps")
+            validation = self._checked(validation, "validation")
             validation = self._shared(validation, kwargs, "validation_steps", "validation")
             kwargs["validation_data"] = validation
         kwargs.setdefault("shuffle", False)
+        x = self._checked(x, "training")
         x = self._shared(x, kwargs, "steps_per_epoch", "training")
         with self._experience().failures_named():
             return super().fit(x, *args, **kwargs)
@@ -231,6 +233,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         """
         if not kwargs.get("_use_cached_eval_dataset"):
             self._prepare(x, "evaluation", kwargs.get("steps"), "steps")
+            x = self._checked(x, "evaluation")
             x = self._shared(x, kwargs, "steps", "evaluation")
         with self._experience().failures_named():
             return super().evaluate(x, *args, **kwargs)
@@ -240,6 +243,9 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             raise ValueError(f"compile the meta-learner before {where}: it has no loss yet.")
         check_ends(data, steps, where, argument)
         self.experience.prepare(self._learner, data, where)
+
+    def _checked(self, data: Any, where: str) -> Any:
+        return self._experience().checked(self._learner, data, where)
 
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
         r"""Moves $\theta$, and $\phi$ at every $\eta$-th step, in cross-replica context."""

@@ -21,6 +21,7 @@ from warptf.meta_learners.training_callbacks import (
 )
 from warptf.meta_learners.worker_shares import shared
 from warptf.partition import FunctionalLearner, Partition
+from warptf.value_checks import problems_as_errors
 
 
 class LearnerModel(keras.Model):
@@ -108,7 +109,8 @@ class LearnerModel(keras.Model):
             **kwargs: as in `keras.Model.fit`.
 
         Raises:
-            ValueError: a callback that acts on an optimizer which moves nothing.
+            ValueError: a callback that acts on an optimizer which moves nothing, or a problem with
+                the data, in any batch.
         """
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         if not self._outer.moves_by(self.optimizer):
@@ -118,9 +120,23 @@ class LearnerModel(keras.Model):
         self._outer.start_averages()
         self._fits = True
         try:
-            return super().fit(**given)
+            with problems_as_errors():
+                return super().fit(**given)
         finally:
             self._fits = False
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Scores as `keras.Model.evaluate`.
+
+        Args:
+            *args: as in `keras.Model.evaluate`.
+            **kwargs: as in `keras.Model.evaluate`.
+
+        Raises:
+            ValueError: there is a problem with the data, in any batch.
+        """
+        with problems_as_errors():
+            return super().evaluate(*args, **kwargs)
 
     @property
     def trainable_weights(self) -> list[keras.Variable]:

@@ -16,6 +16,7 @@ from warptf.initializations.initialization import (
 )
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
+from warptf.meta_learners.checked_data import checked
 from warptf.meta_learners.default_objective import resolved_objective
 from warptf.meta_learners.derivative_check import check_derivatives
 from warptf.meta_learners.label_spec import spec_config, spec_from_config
@@ -29,13 +30,14 @@ from warptf.meta_learners.task_axes import (
     parts_of,
     task_count,
 )
-from warptf.meta_learners.task_checks import check_ends, check_task, check_values
+from warptf.meta_learners.task_checks import check_ends, check_task, problem_in
 from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.meta_learners.task_scoring import TaskScoring
 from warptf.objectives.objective import Objective
 from warptf.objectives.warp_grad import WarpGrad
 from warptf.partition import input_spec, output_spec
 from warptf.tasks.task import Task
+from warptf.value_checks import first_of, refuse
 
 Tensors = list[tf.Tensor]
 
@@ -280,9 +282,10 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
 
         Raises:
             TypeError: the data are no tasks.
-            ValueError: wrong shapes, NaN in the first meta-batch, labels out of range; data without
-                end and no `steps_per_epoch`; a meta-learner that has nothing to learn; or one
-                that differentiates a model twice for which TensorFlow cannot do that right.
+            ValueError: wrong shapes; in any meta-batch numbers that are not finite, labels that are
+                no class, or no examples; data without end and no `steps_per_epoch`; a
+                meta-learner that has nothing to learn; or one that differentiates a model twice for
+                which TensorFlow cannot do that right.
         """
         self._check_compiled("fit")
         self._check_learns()
@@ -294,10 +297,12 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         if validation is not None:
             check_ends(validation, kwargs.get("validation_steps"), "validation", "validation_steps")
             self._prepare(validation, self._evaluation_steps, "validation", query_steps=False)
+            validation = self._checked(validation, "validation")
             validation = self._shared(validation, kwargs, "validation_steps", "validation")
             kwargs["validation_data"] = validation
         # Tasks come in the order of the data set, which Keras would otherwise warn about.
         kwargs.setdefault("shuffle", False)
+        x = self._checked(x, "training")
         x = self._shared(x, kwargs, "steps_per_epoch", "training")
         return super().fit(x, *args, **kwargs)
 
@@ -316,6 +321,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         if not kwargs.get("_use_cached_eval_dataset"):
             check_ends(x, kwargs.get("steps"), "evaluation", "steps")
             self._prepare(x, self._evaluation_steps, "evaluation", query_steps=False)
+            x = self._checked(x, "evaluation")
             x = self._shared(x, kwargs, "steps", "evaluation")
         return super().evaluate(x, *args, **kwargs)
 
@@ -341,13 +347,22 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         for first in data.take(1):
             task = as_task(first)
             check_task(task, self._model_input, steps, where, query_steps)
-            for name, part in parts_of(task).items():
-                x, y = part[:2]
-                loss = self._loss if "support" in name or "inner" in name else self._meta_loss
-                check_values(f"{where} tasks' {name}", x, y, self._model_input, loss)
+            refuse(self._problem_in(task, where))
             self._resolve_specs(task.support, task.query)
             return task
         raise ValueError(f"the {where} data set is empty: it must yield at least one meta-batch.")
+
+    def _problem_in(self, task: Task, where: str) -> tf.Tensor:
+        """Returns what is wrong with the numbers of a meta-batch, in words, or an empty string."""
+        problems = []
+        for name, part in parts_of(task).items():
+            loss = self._loss if "support" in name or "inner" in name else self._meta_loss
+            problems.append(problem_in(part, f"{where} tasks' {name}", self._model_input, loss))
+        return first_of(problems)
+
+    def _checked(self, data: tf.data.Dataset, where: str) -> tf.data.Dataset:
+        """Returns data that fail where a meta-batch has a problem, before it is learned from."""
+        return checked(data, lambda element: self._problem_in(as_task(element), where))
 
     def _check_training_task(self, task: Task) -> None:
         """Checks what an algorithm needs of the first meta-batch beyond its axes."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
@@ -14,6 +13,7 @@ from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
 from warptf.partition import output_spec, variables_of_layer
 from warptf.tasks.task import Task
+from warptf.value_checks import first_of, first_problem
 
 Tensors = list[tf.Tensor]
 
@@ -129,12 +129,23 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
             raise ValueError(
                 "tasks have no task_id, so their heads are unknown: yield Task(..., task_id=...)."
             )
-        ids = np.asarray(task.task_id)
-        if not 0 <= ids.min() <= ids.max() < self.num_tasks:
-            raise ValueError(
-                f"task_id must lie in 0..{self.num_tasks - 1}, since num_tasks={self.num_tasks}; "
-                f"got ids from {ids.min()} to {ids.max()}."
-            )
+
+    def _problem_in(self, task: Task, where: str) -> tf.Tensor:
+        """Returns what is wrong with the numbers of a meta-batch, ids included."""
+        problem = super()._problem_in(task, where)
+        if task.task_id is None or where != "training":
+            return problem
+        least, greatest = tf.reduce_min(task.task_id), tf.reduce_max(task.task_id)
+        known = tf.logical_and(least >= 0, greatest < self.num_tasks)
+        words = (
+            f"task_id must lie in 0..{self.num_tasks - 1}, since num_tasks={self.num_tasks}; got "
+            "ids from ",
+            tf.strings.as_string(least),
+            " to ",
+            tf.strings.as_string(greatest),
+            ".",
+        )
+        return first_of([problem, first_problem([(known, tf.strings.join(words))])])
 
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs $K$ joint steps, in cross-replica context."""

@@ -9,6 +9,7 @@ from warptf.adaptation import Adaptation, dense_gradient
 from warptf.compiled_loss import CompiledLoss
 from warptf.experience import Experience, Learned, StreamPart, Tensors
 from warptf.inner_optimizers.sgd import SGD
+from warptf.meta_learners.checked_data import checked
 from warptf.meta_learners.task_axes import (
     as_task,
     leading_axes,
@@ -18,10 +19,11 @@ from warptf.meta_learners.task_axes import (
     share_of_tasks,
     task_count,
 )
-from warptf.meta_learners.task_checks import check_task, check_values
+from warptf.meta_learners.task_checks import check_task, problem_in
 from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.partition import FunctionalLearner, input_spec, output_spec
 from warptf.tasks.task import Task
+from warptf.value_checks import first_of, refuse
 
 
 class Supervised(Experience):
@@ -83,7 +85,7 @@ class Supervised(Experience):
                         f"{where} tasks' {name}: must have no step axis, [T, B, ...], for the "
                         "stream itself is the steps."
                     )
-                check_values(f"{where} tasks' {name}", part[0], part[1], spec, self._loss)
+            refuse(self._problem_in(task, spec, where))
             kinds = tf.nest.map_structure(
                 lambda t: tf.TensorSpec((None, *t.shape[2:]), t.dtype), task.query[1:]
             )
@@ -91,6 +93,19 @@ class Supervised(Experience):
             self._metrics.resolve(kinds[0], predictions, *kinds[1:])
             return
         raise ValueError(f"the {where} data set is empty: it must yield at least one batch.")
+
+    def checked(
+        self, learner: FunctionalLearner, data: tf.data.Dataset, where: str
+    ) -> tf.data.Dataset:
+        """Returns data that fail where the numbers of a batch have a problem."""
+        spec = input_spec(learner.model)
+        return checked(data, lambda element: self._problem_in(as_task(element), spec, where))
+
+    def _problem_in(self, task: Task, spec: Any, where: str) -> tf.Tensor:
+        parts = parts_of(task).items()
+        return first_of(
+            [problem_in(part, f"{where} tasks' {name}", spec, self._loss) for name, part in parts]
+        )
 
     def record(
         self,

@@ -3,13 +3,13 @@
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from warptf.compiled_loss import CompiledLoss
 from warptf.meta_learners.task_axes import inputs_of, leading_axes, parts_of, shape_of
 from warptf.meta_learners.tensor_kinds import check_numbers
 from warptf.tasks.task import Task
+from warptf.value_checks import problem_with
 
 
 def check_task(task: Task, spec: Any, steps: int, where: str, query_steps: bool = True) -> None:
@@ -150,34 +150,20 @@ def check_support(x: Any, y: Any, spec: Any) -> None:
         )
 
 
-def check_values(name: str, x: Any, y: Any, spec: Any, loss: CompiledLoss) -> None:
-    """Checks that data is finite and that class labels are in range.
+def problem_in(part: Any, name: str, spec: Any, loss: CompiledLoss) -> tf.Tensor:
+    """Returns what is wrong with the numbers of a batch, a line, or an empty string.
 
     Args:
-        name: what the data is, for the messages.
-        x: inputs.
-        y: targets.
+        part: `(x, y)` or `(x, y, sample_weight)`, with any axes before the batch axis.
+        name: what the data is, for the message.
         spec: `input_spec` of the model.
         loss: the loss, which knows where targets are class indices.
-
-    Raises:
-        ValueError: NaN or infinity in floating-point data, or a label out of range.
     """
-    inputs = [(key, value) for key, value, _ in inputs_of(x, spec, "x")]
-    for part, value in (*inputs, *named_leaves(y, "y")):
-        leaf = np.asarray(value)
-        if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(leaf).all():
-            raise ValueError(
-                f"{part} of the {name} holds NaN or infinite values: remove or replace them."
-            )
-    for part, value, classes in loss.class_labels(y):
-        labels = np.asarray(value)
-        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-            raise ValueError(
-                f"labels{part and f' of {part!r}'} of the {name} must lie in 0..{classes - 1}, "
-                f"since the model has {classes} outputs; got labels from {labels.min()} to "
-                f"{labels.max()}."
-            )
+    x, y, *weights = part
+    values = [(key, value) for key, value, _ in inputs_of(x, spec, "x")] + named_leaves(y, "y")
+    if weights and weights[0] is not None:
+        values += named_leaves(weights[0], "sample weights")
+    return problem_with(values, loss.class_labels(y), name)
 
 
 def named_leaves(structure: Any, name: str) -> list[tuple[str, Any]]:

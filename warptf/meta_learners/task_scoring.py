@@ -12,6 +12,7 @@ from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
 from warptf.meta_learners.task_checks import is_endless
 from warptf.partition import output_spec
 from warptf.tasks.task import Task
+from warptf.value_checks import problems_as_errors
 
 Tensors = list[tf.Tensor]
 
@@ -40,15 +41,16 @@ class TaskScoring:
 
         Raises:
             TypeError: the data are no tasks.
-            ValueError: not compiled, wrong shapes, NaN or labels out of range in the first
-                meta-batch, or a data set without end.
+            ValueError: not compiled, wrong shapes, NaN or labels out of range, or data without end.
         """
         steps = self._checked_steps("evaluate_tasks", data, steps)
         if self._score_function is None:
             self._score_function = tf.function(
                 lambda task, k: self._score_tasks(task, int(k), along=True), autograph=False
             )
-        parts = [self._score_function(as_task(data_), steps) for data_ in data]
+        with problems_as_errors():
+            tasks = map(as_task, self._checked(data, "evaluation"))
+            parts = [self._score_function(task, steps) for task in tasks]
         return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
 
     def predict_along(self: Any, data: tf.data.Dataset, steps: int | None = None) -> Any:
@@ -96,7 +98,9 @@ class TaskScoring:
             self._along_function = tf.function(
                 lambda what, task, k: self._task_along(what, task, int(k)), autograph=False
             )
-        parts = [self._along_function(what, as_task(batch), steps) for batch in data]
+        with problems_as_errors():
+            tasks = map(as_task, self._checked(data, "evaluation"))
+            parts = [self._along_function(what, task, steps) for task in tasks]
         return [np.concatenate([v.numpy() for v in values]) for values in zip(*parts, strict=True)]
 
     def _checked_steps(self: Any, caller: str, data: tf.data.Dataset, steps: int | None) -> int:
