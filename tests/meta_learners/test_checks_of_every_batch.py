@@ -162,7 +162,8 @@ def test_weights_fractions_and_missing_examples_are_refused():
         learner.adapt(x[0], y[0] + 0.5)
     # Of a size that is not known before, in a later meta-batch.
     sizes = tf.data.Dataset.from_tensor_slices([5, 0])
-    cut = sizes.map(lambda n: Task(task.support, (task.query[0][:, :n], task.query[1][:, :n])))
+    queries = [tf.constant(part) for part in task.query]
+    cut = sizes.map(lambda n: Task(task.support, tuple(part[:, :n] for part in queries)))
     with pytest.raises(ValueError, match="^meta-batch 2: x of .* query holds no examples"):
         learner.fit(cut, verbose=0)
     assert int(learner.meta_step.numpy()) == 1
