@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import warptf
 from warptf.tasks import Task
+from warptf.tasks.task import PARTS
 
 INPUTS, HIDDEN, CLASSES = 2, 4, 3
 
@@ -69,7 +70,7 @@ def stream(meta_steps: int, start: int = 0, **kwargs: Any) -> tf.data.Dataset:
     batches = [
         classification_tasks(seed=100 + i, **kwargs) for i in range(start, start + meta_steps)
     ]
-    present = [name for name in Task._fields if getattr(batches[0], name) is not None]
+    present = [name for name in PARTS if getattr(batches[0], name) is not None]
     stacked = tf.nest.map_structure(
         lambda *leaves: np.stack(leaves), *[tuple(getattr(b, n) for n in present) for b in batches]
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from warptf.tasks.task import Task
+from warptf.tasks.task import PARTS
 
 
 def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
@@ -81,5 +81,10 @@ def _present(*data: Any) -> Any:
     element = data[0] if len(data) == 1 else data
     if not isinstance(element, tuple):
         return element
-    named = zip(Task._fields, element, strict=False)
-    return {name: part for name, part in named if part is not None}
+    named = zip(PARTS, element, strict=False)
+    # What a `Task` lacks it holds as an empty tuple.
+    return {name: part for name, part in named if not _is_absent(part)}
+
+
+def _is_absent(part: Any) -> bool:
+    return part is None or (isinstance(part, tuple) and not part)
