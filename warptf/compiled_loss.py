@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from warptf.partition import (
     compile_loss,
+    iterate_layers,
     losses_of_one_replica,
     losses_of_outputs,
     output_names,
@@ -52,7 +53,7 @@ class CompiledLoss:
 
     Raises:
         ValueError: there is no loss, one is unknown, or losses and weights do not fit the model's
-            outputs.
+            outputs; or the model has a loss or metrics of its own, beside those of `add_loss`.
 
     Example:
         >>> import keras, numpy as np
@@ -64,6 +65,7 @@ class CompiledLoss:
     """
 
     def __init__(self, loss: Any, model: keras.Model, loss_weights: Any = None) -> None:
+        _check_that_nothing_is_lost(model)
         self.given, self.given_weights = loss, loss_weights
         self._loss = _resolved(loss)
         self._outputs = output_spec(model)
@@ -154,6 +156,22 @@ class CompiledLoss:
         return keras.tree.flatten(y)
 
 
+def _check_that_nothing_is_lost(model: keras.Model) -> None:
+    """Refuses models that compute in Keras' own training what no meta-learner calls."""
+    if type(model).compute_loss is not keras.Model.compute_loss:
+        raise ValueError(
+            f"model {model.name!r} has a compute_loss() of its own, which a meta-learner does not "
+            "call: give it as the loss in compile, or add its terms by add_loss in a layer."
+        )
+    for path, layer in iterate_layers(model):
+        if not isinstance(layer, keras.Model) and layer.metrics:
+            raise ValueError(
+                f"layer {path!r} keeps metrics of its own, {[m.name for m in layer.metrics]}, "
+                "which a meta-learner does not report: leave them out, or give metrics of the "
+                "outputs to compile."
+            )
+
+
 def _class_count(loss: Any, output: keras.KerasTensor | None) -> int | None:
     """Returns the number of classes if a loss takes class indices, all of them in range."""
     names = (getattr(loss, "name", None), getattr(getattr(loss, "fn", None), "__name__", None))
@@ -176,7 +194,9 @@ def _resolved(loss: Any) -> Any:
     if isinstance(loss, dict):
         return {key: part if part is None else _resolved(part) for key, part in loss.items()}
     if isinstance(loss, (list, tuple)):
-        return type(loss)(part if part is None else _resolved(part) for part in loss)
+        # Of Python's own kind, whatever kind of list Keras or TensorFlow has made of it.
+        parts = [part if part is None else _resolved(part) for part in loss]
+        return tuple(parts) if isinstance(loss, tuple) else parts
     if str(loss).lower() not in ("crossentropy", "ce"):
         keras.losses.get(loss)
     return loss

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from conformance.derivative_rows import derivative_tables, entries
 from conformance.exceptions import LIMITS, limit_of
+from conformance.loss_table import with_losses
 from conformance.matrix import COLUMNS, LAYER, LEARNER, cells
 
 WRITTEN = re.compile(
@@ -139,4 +140,5 @@ class Recorder:
                     "its tests failed or were not run."
                 )
             else:
-                self.path.write_text(rewritten(self.path.read_text(), written_now(), section))
+                text = rewritten(self.path.read_text(), written_now(), section)
+                self.path.write_text(with_losses(text))

@@ -14,6 +14,7 @@ from conformance.compatibility import (
     rewritten,
 )
 from conformance.exceptions import LIMITS
+from conformance.loss_table import BEGIN, with_losses
 from conformance.matrix import cells
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "compatibility.md"
@@ -38,6 +39,11 @@ def test_the_matrix_has_a_mark_for_each_cell() -> None:
     excepted = sum(len(limit.rows) for limit in LIMITS)
     assert text.count("| yes") == len(cells()) - excepted
     assert text.count("| note") == excepted
+
+
+def test_the_document_has_the_losses_and_metrics_of_the_tests() -> None:
+    text = DOCUMENT.read_text()
+    assert BEGIN in text and text == with_losses(text)
 
 
 def run_of(path: Path, seen: dict[str, list]) -> SimpleNamespace:

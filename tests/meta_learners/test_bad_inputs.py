@@ -106,6 +106,13 @@ def test_data_that_are_no_tasks_are_refused(online, data):
             use(data)
 
 
+@pytest.mark.parametrize("argument", ["class_weight", "sample_weight"])
+def test_weights_come_with_the_tasks(online, argument):
+    for use in (online.fit, online.evaluate):
+        with pytest.raises(ValueError, match=rf"{argument}: tasks bring .* leave {argument} out"):
+            use(one_batch(GOOD), **{argument: {0: 1.0}})
+
+
 def test_an_empty_data_set_is_refused(online):
     held_out = Task(GOOD.support, (X[:, 0], Y[:, 0]))
     for use in (online.fit, online.evaluate, online.evaluate_tasks):

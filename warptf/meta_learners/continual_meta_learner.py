@@ -19,7 +19,7 @@ from warptf.meta_learners.learner_model import LearnerModel
 from warptf.meta_learners.loss_scales import all_finite
 from warptf.meta_learners.seeds import EVALUATION, TRAINING, task_seed
 from warptf.meta_learners.supervised import Supervised
-from warptf.meta_learners.task_checks import check_ends
+from warptf.meta_learners.task_checks import check_ends, check_no_weights
 from warptf.meta_learners.task_metrics import Metrics
 from warptf.objectives.warp_grad import WarpGrad
 from warptf.reinforcement.recurrent_agent import RecurrentAgent
@@ -206,6 +206,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             ValueError: the data do not fit the model, or have no end and there is no
                 `steps_per_epoch`.
         """
+        check_no_weights(kwargs)
         self._prepare(x, "training", kwargs.get("steps_per_epoch"), "steps_per_epoch")
         validation = kwargs.get("validation_data")
         if validation is not None:
@@ -232,6 +233,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             As `keras.Model.evaluate`: the loss and the metrics, averaged over batches.
         """
         if not kwargs.get("_use_cached_eval_dataset"):
+            check_no_weights(kwargs)
             self._prepare(x, "evaluation", kwargs.get("steps"), "steps")
             x = self._checked(x, "evaluation")
             x = self._shared(x, kwargs, "steps", "evaluation")

@@ -30,7 +30,12 @@ from warptf.meta_learners.task_axes import (
     parts_of,
     task_count,
 )
-from warptf.meta_learners.task_checks import check_ends, check_task, problem_in
+from warptf.meta_learners.task_checks import (
+    check_ends,
+    check_no_weights,
+    check_task,
+    problem_in,
+)
 from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.meta_learners.task_scoring import TaskScoring
 from warptf.objectives.objective import Objective
@@ -289,6 +294,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         """
         self._check_compiled("fit")
         self._check_learns()
+        check_no_weights(kwargs)
         check_ends(x, kwargs.get("steps_per_epoch"), "training", "steps_per_epoch")
         first = self._prepare(x, self.inner_steps, "training")
         self._check_training_task(first)
@@ -319,6 +325,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         """
         self._check_compiled("evaluate")
         if not kwargs.get("_use_cached_eval_dataset"):
+            check_no_weights(kwargs)
             check_ends(x, kwargs.get("steps"), "evaluation", "steps")
             self._prepare(x, self._evaluation_steps, "evaluation", query_steps=False)
             x = self._checked(x, "evaluation")

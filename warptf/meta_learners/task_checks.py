@@ -67,6 +67,23 @@ def check_ends(data: Any, steps: Any, where: str, argument: str) -> None:
         )
 
 
+def check_no_weights(arguments: dict[str, Any]) -> None:
+    """Checks that weights of examples come with the tasks, and not as arguments of `fit`.
+
+    Args:
+        arguments: those of `fit` or `evaluate`.
+
+    Raises:
+        ValueError: there are such arguments.
+    """
+    for name in ("class_weight", "sample_weight"):
+        if arguments.get(name) is not None:
+            raise ValueError(
+                f"{name}: tasks bring the weights of their examples with them: yield "
+                f"Task(support=(x, y, sample_weight), query=...) and leave {name} out."
+            )
+
+
 def is_endless(data: Any) -> bool:
     """Returns whether data are known to have no end."""
     endless = tf.data.INFINITE_CARDINALITY
@@ -89,11 +106,11 @@ def _check_part(name: str, part: Any, spec: Any, steps: int) -> bool:
             f"the model's input {described_specs(spec)}, got {described_shapes(inputs)}."
         )
     first = shape_of(inputs[0][1])[:count]
-    for key, value, _ in inputs:
+    for _, value, _ in inputs:
         if shape_of(value)[:count] != first:
             raise ValueError(
                 f"{name}: all inputs must agree in their first {count} axes, got "
-                f"{described_shapes(inputs)}; {key!r} differs."
+                f"{described_shapes(inputs)}."
             )
     for target in named_leaves(y, "y"):
         if shape_of(target[1])[:count] != first:
