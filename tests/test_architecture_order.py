@@ -22,6 +22,7 @@ LEVELS = {
     "metrics": 2,
     "inner_optimizers": 2,
     "tasks": 2,
+    "trainable_state": 2,
     "adapted_model": 2,
     "value_checks": 0,
     "request_checks": 1,

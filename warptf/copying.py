@@ -70,7 +70,9 @@ def made_anew(model: keras.Model, examples: Any = None) -> tuple[keras.Model | N
         difference = _predicted_difference(model, made, examples)
     if difference is None:
         return made, ""
-    return None, f"{kind}, made anew from its configuration, {difference}: {remedy}, all of them"
+    if not has_user_code(model):
+        remedy = "so Keras would load it (of a layer with adapters, these are added to its kernel)"
+    return None, f"{kind}, made anew from its configuration, {difference}: {remedy}"
 
 
 def has_user_code(model: keras.Model) -> bool:

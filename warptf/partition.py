@@ -193,7 +193,8 @@ class FunctionalLearner:
             )
         theta = (*parts.task_variables, *parts.context_variables)
         position = {id(v): i for i, v in enumerate((*theta, *parts.warp_variables))}
-        self._order = [position[id(v)] for v in model.trainable_variables]
+        self._trained = model.trainable_variables
+        self._order = [position[id(v)] for v in self._trained]
         self._resets = _state_resets(model)
         self.starts_from_support = any(
             isinstance(layer, SupportInitializedLayer)
@@ -323,7 +324,7 @@ class FunctionalLearner:
         """
         values = (*theta, *phi)
         mapping = [
-            *zip(self.model.trainable_variables, (values[i] for i in self._order), strict=True),
+            *zip(self._trained, (values[i] for i in self._order), strict=True),
             *zip(self.partition.state_variables, state, strict=True),
         ]
         stateless = keras.StatelessScope(state_mapping=mapping, collect_losses=True)

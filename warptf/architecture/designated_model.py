@@ -96,6 +96,15 @@ class DesignatedModel(keras.Model):
         }
 
     @property
+    def layers(self) -> list[keras.layers.Layer]:
+        """The model's layers, as `get_layer` and `summary` know them."""
+        return self.model.layers
+
+    @layers.setter
+    def layers(self, _: Any) -> None:
+        raise AttributeError("`layers` are those of the model: they cannot be set.")
+
+    @property
     def input_shape(self) -> Any:
         """The model's input shape, `(None, ...)` or a structure of such."""
         return self.model.input_shape

@@ -243,6 +243,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
     def _prepare(self, data: Any, where: str, steps: int | None, argument: str) -> None:
         if self.experience is None:
             raise ValueError(f"compile the meta-learner before {where}: it has no loss yet.")
+        self._check_model()
         check_ends(data, steps, where, argument)
         self.experience.prepare(self._learner, data, where)
 

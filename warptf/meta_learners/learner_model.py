@@ -14,6 +14,7 @@ from warptf.meta_learners.finite_mean import FiniteMean
 from warptf.meta_learners.loss_scales import LossScales
 from warptf.meta_learners.optimizer_view import variables_of
 from warptf.meta_learners.outer_update import OuterUpdate
+from warptf.meta_learners.saving import Saving
 from warptf.meta_learners.training_callbacks import (
     FinishAverages,
     refuse_idle,
@@ -21,10 +22,11 @@ from warptf.meta_learners.training_callbacks import (
 )
 from warptf.meta_learners.worker_shares import shared
 from warptf.partition import FunctionalLearner, Partition
+from warptf.trainable_state import TrainableState
 from warptf.value_checks import problems_as_errors
 
 
-class LearnerModel(keras.Model):
+class LearnerModel(Saving, keras.Model):
     """A Keras model that trains another one, and reports means over steps.
 
     Args:
@@ -47,6 +49,8 @@ class LearnerModel(keras.Model):
         self._fits = False
         self.model = model
         self._learner = FunctionalLearner(model)
+        self._trainable_state = TrainableState(model)
+        self._check_scope()
         self._trackers: dict[str, keras.metrics.Mean] = {}
         scales = needs_loss_scaling(model)
         self._loss_scales = LossScales(self._same_everywhere) if scales else None
@@ -109,10 +113,11 @@ class LearnerModel(keras.Model):
             **kwargs: as in `keras.Model.fit`.
 
         Raises:
-            ValueError: a callback that acts on an optimizer which moves nothing, or a problem with
-                the data, in any batch.
+            ValueError: a callback that acts on an optimizer which moves nothing, or that would
+                save a model which could not be loaded; or a problem with the data, in any batch.
         """
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
+        self._check_saving(given.get("callbacks"))
         if not self._outer.moves_by(self.optimizer):
             refuse_idle(given.get("callbacks"), self.optimizer)
         finish = FinishAverages(lambda: self._outer.finish_averages(self.optimizer))
@@ -144,6 +149,28 @@ class LearnerModel(keras.Model):
         # At the end of `fit`, Keras has its optimizer write averages over these, in the order that
         # it was built on.
         return variables_of(self.optimizer) if self._fits else super().trainable_weights
+
+    def _check_model(self) -> None:
+        """Checks that the model is the one that the meta-learner was made for, where it was."""
+        self._trainable_state.check()
+        self._check_scope()
+
+    def _check_scope(self) -> None:
+        """Checks that model, meta-learner and what runs them belong to one strategy.
+
+        Raises:
+            ValueError: they do not.
+        """
+        own, current = self.distribute_strategy, tf.distribute.get_strategy()
+        entered = tf.distribute.has_strategy() and current is not own
+        if entered or not all(
+            own.extended.variable_created_in_scope(v.value) for v in self.variables
+        ):
+            raise ValueError(
+                "the model, the meta-learner and the scope it is used in belong to different "
+                "tf.distribute strategies, so its variables are not where the replicas are: make "
+                "the model and the meta-learner, compile and fit it within one strategy.scope()."
+            )
 
     @property
     def partition(self) -> Partition:

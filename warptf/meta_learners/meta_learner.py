@@ -182,6 +182,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         """
         if jit_compile not in (False, True, "tasks"):
             raise ValueError(f'jit_compile must be True, False or "tasks", got {jit_compile!r}.')
+        self._check_model()
         self._loss = CompiledLoss(loss, self.model, loss_weights)
         self._meta_loss = self._loss
         if meta_loss is not None:
@@ -222,6 +223,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
     def _check_compiled(self, what: str) -> None:
         if not self._is_compiled:
             raise ValueError(f"compile the meta-learner before {what}: it has no loss yet.")
+        self._check_model()
 
     def _groups(self) -> dict[str, Sequence[keras.Variable]]:
         """Returns all that can be meta-learned, as groups of variables by name."""
