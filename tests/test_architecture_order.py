@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 # A part may import itself and the parts of a lower level.
 LEVELS = {
     "plotting": 0,
+    "keras_backend": 0,
     "resources": 0,
     "surface_plots": 0,
     "layers": 0,

@@ -1,5 +1,7 @@
 """Warped Gradient Descent for TensorFlow and Keras."""
 
+# First, before anything imports Keras.
+import warptf.keras_backend  # noqa: F401
 from warptf import (
     diagnostics,
     experience,

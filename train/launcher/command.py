@@ -6,6 +6,7 @@ and TensorFlow reads its environment when it is first imported.
 
 import importlib
 import os
+import sys
 
 from warptf_launcher.interruption import interruption
 
@@ -32,5 +33,11 @@ def run() -> int:
     # The first seconds are spent on imports.
     interruption.install()
     # Not at the top: the lines above must come before TensorFlow is imported.
-    command = importlib.import_module("warptf.train.cli").main
+    try:
+        command = importlib.import_module("warptf.train.cli").main
+    except ImportError as error:
+        if error.name != "warptf":
+            raise
+        print(f"warptf: error: {error}", file=sys.stderr)
+        return 1
     return command()
