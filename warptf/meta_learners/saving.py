@@ -1,12 +1,12 @@
 """Saving meta-learners, a part of every one of them."""
 
 import warnings
-from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import keras
 
 from warptf.copying import has_user_code, made_anew
+from warptf.meta_learners.training_callbacks import listed
 
 
 class Saving:
@@ -63,8 +63,7 @@ class Saving:
         reason = made_anew(self.model)[1] if has_user_code(self.model) else ""
         if not reason:
             return
-        given = callbacks if isinstance(callbacks, Iterable) else [callbacks]
-        for callback in given:
+        for callback in listed(callbacks):
             checkpoints = isinstance(callback, keras.callbacks.ModelCheckpoint)
             if checkpoints and not callback.save_weights_only:
                 raise ValueError(
