@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from warptf.meta_learners.loss_scales import LossScales, all_finite
 from warptf.meta_learners.worker_shares import is_multi_worker
+from warptf.reported import reported_dtype
 
 
 class CrossReplicaSteps:
@@ -131,7 +132,7 @@ class CrossReplicaSteps:
         _, sums = tf.while_loop(
             lambda number, _: number < count,
             one,
-            (tf.constant(0), [tf.zeros([], tf.float32)] * replicas),
+            (tf.constant(0), [tf.zeros([], reported_dtype())] * replicas),
             maximum_iterations=count,
         )
         return [s / count for s in sums]

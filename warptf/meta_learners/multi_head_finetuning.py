@@ -12,6 +12,7 @@ from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, own
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
 from warptf.partition import output_spec, variables_of_layer
+from warptf.reported import reported_dtype
 from warptf.tasks.task import Task
 from warptf.value_checks import first_of, first_problem
 
@@ -181,8 +182,10 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
         banks = iter(self._heads)
         # A head moves by the mean over its own tasks, wherever they are, not over all replicas'.
         replicas = self.distribute_strategy.num_replicas_in_sync
-        weights = replicas / tf.maximum(tf.gather(counts, task.task_id), 1.0)
-        share = replicas / tf.reduce_sum(counts)
+        # In as many digits as there may be: the gradients' type is taken where they are weighed.
+        of_own = tf.maximum(tf.gather(counts, task.task_id), 1.0)
+        weights = replicas / tf.cast(of_own, tf.float64)
+        share = replicas / tf.cast(tf.reduce_sum(counts), tf.float64)
         of_heads, of_body = [], []
         for gradient, is_head in zip(stacked, self._is_head, strict=True):
             if is_head:
@@ -210,11 +213,11 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
             start = self._problem.start([*theta, *context], seed)
             step = self._problem.step(start, [], hyper, self._batch(one.support, k))
             return list(step.gradients[: len(variables)]), tf.cast(
-                step.output.reported["loss"], tf.float32
+                step.output.reported["loss"], reported_dtype()
             )
 
         specs = [tf.TensorSpec(v.shape, v.dtype) for v in variables]
-        signature = (specs, tf.TensorSpec((), tf.float32))
+        signature = (specs, tf.TensorSpec((), reported_dtype()))
         with self._losses_scaled():
             return map_tasks(gradients, task, signature, task_count(task), self._jit_tasks)
 

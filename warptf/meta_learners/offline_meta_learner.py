@@ -17,6 +17,7 @@ from warptf.meta_learners.replay_buffer import STORAGES, make_replay_buffer
 from warptf.meta_learners.seeds import REPLAY_ORDER, task_seed
 from warptf.meta_learners.task_axes import as_task, leading_axes, map_tasks, task_count
 from warptf.objectives.objective import Objective
+from warptf.reported import reported_dtype
 from warptf.tasks.task import Task
 
 Tensors = list[tf.Tensor]
@@ -223,7 +224,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         signature = {
             "entries": buffer.entry_spec,
             "theta_0": [tf.TensorSpec(v.shape, v.dtype) for v in self.partition.task_variables],
-            **{name: tf.TensorSpec((), tf.float32) for name in self._task_metrics.names},
+            **{name: tf.TensorSpec((), reported_dtype()) for name in self._task_metrics.names},
         }
         with self._losses_scaled():
             collected = map_tasks(collect, task, signature, task_count(task), self._jit_tasks)
@@ -283,7 +284,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
             look = self.objective.lookahead(self._problem, stored, phi, hyper, batch, meta_batch)
         else:
             look = self.objective.stored(self._problem, stored, phi, meta_batch)
-        loss = tf.cast(look.meta_loss, tf.float32)
+        loss = tf.cast(look.meta_loss, reported_dtype())
         return list(look.phi_gradient), list(look.hyper_gradient), loss
 
     def _stored_batch(self, part: Any, index: tf.Tensor, k: tf.Tensor) -> Any:

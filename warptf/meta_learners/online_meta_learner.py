@@ -27,6 +27,7 @@ from warptf.meta_learners.task_axes import (
 from warptf.meta_learners.worker_shares import is_multi_worker
 from warptf.objectives.objective import Objective
 from warptf.objectives.start_term import start_term
+from warptf.reported import reported_dtype
 from warptf.tasks.task import Task
 
 Tensors = list[tf.Tensor]
@@ -234,8 +235,8 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         groups = self._groups()
         signature = {
             **{name: [tf.TensorSpec(v.shape, v.dtype) for v in groups[name]] for name in _GROUPS},
-            "loss": tf.TensorSpec((), tf.float32),
-            **{name: tf.TensorSpec((), tf.float32) for name in names},
+            "loss": tf.TensorSpec((), reported_dtype()),
+            **{name: tf.TensorSpec((), reported_dtype()) for name in names},
         }
         with self._losses_scaled():
             per_task = map_tasks(learn, task, signature, count, self._jit_tasks)
@@ -263,7 +264,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             return self._look_ahead(task, k, inner, phi, hyper, batch, carry)
 
         zeros = tf.nest.map_structure(tf.zeros_like, (phi, hyper))
-        carry = () if self.objective is None else (*zeros, tf.zeros([], tf.float32), [])
+        carry = () if self.objective is None else (*zeros, tf.zeros([], reported_dtype()), [])
         if carry and self._learner.starts_from_support:
             carry = (*carry[:3], [tf.zeros_like(t) for t in theta])
         learned = self._learn_initialization(task, theta, phi, seed, advance, carry)
@@ -274,7 +275,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         metrics = self._task_metrics(output, *query[1:])
         if self.objective is None:
             phi_sum, hyper_sum = zeros
-            loss = tf.cast(output.reported["loss"], tf.float32)
+            loss = tf.cast(output.reported["loss"], reported_dtype())
         else:
             phi_sum, hyper_sum, loss, theta_sum = learned.adapted.rest
             loss /= self.inner_steps
@@ -318,7 +319,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             "phi": phi_gradient,
             "hyper": hyper_gradient,
             "theta_0": list(gradient),
-            "loss": tf.cast(output.reported["loss"], tf.float32),
+            "loss": tf.cast(output.reported["loss"], reported_dtype()),
             **self._task_metrics(output, *query[1:]),
         }
 
@@ -359,7 +360,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         carry = (
             [a + b for a, b in zip(phi_sum, phi_term, strict=True)],
             [a + b for a, b in zip(hyper_sum, hyper_term, strict=True)],
-            loss_sum + tf.cast(loss, tf.float32),
+            loss_sum + tf.cast(loss, reported_dtype()),
             [a + b for a, b in zip(theta_sum, theta_term, strict=True)],
         )
         return step, carry

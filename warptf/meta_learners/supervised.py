@@ -22,6 +22,7 @@ from warptf.meta_learners.task_axes import (
 from warptf.meta_learners.task_checks import check_task, problem_in
 from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.partition import FunctionalLearner, input_spec, output_spec
+from warptf.reported import reported_dtype
 from warptf.tasks.task import Task
 from warptf.value_checks import first_of, refuse
 
@@ -141,7 +142,7 @@ class Supervised(Experience):
                 output = problem.loss(theta, phi, state, task.support)
             return {
                 "gradients": dense_gradient(tape, output.loss, sources),
-                "loss": tf.cast(output.reported["loss"], tf.float32),
+                "loss": tf.cast(output.reported["loss"], reported_dtype()),
                 **self._metrics(output, *task.support[1:]),
             }
 
@@ -163,7 +164,7 @@ class Supervised(Experience):
             gathered = problem.loss(theta, phi, state, task.support).state
             output = problem.loss(theta, phi, gathered, task.query, training=False)
             metrics = self._metrics(output, *task.query[1:])
-            return {"loss": tf.cast(output.reported["loss"], tf.float32), **metrics}
+            return {"loss": tf.cast(output.reported["loss"], reported_dtype()), **metrics}
 
         each = self._map(one, as_task(data), {})
         return {name: tf.reduce_mean(values) for name, values in each.items()}
@@ -174,7 +175,7 @@ class Supervised(Experience):
 
     def _map(self, one: Any, tasks: Task, more: dict[str, Any]) -> dict[str, Any]:
         """Returns what a function of one task returns, for all."""
-        scalar = tf.TensorSpec((), tf.float32)
+        scalar = tf.TensorSpec((), reported_dtype())
         signature = {"loss": scalar, **dict.fromkeys(self.metric_names, scalar), **more}
         return map_tasks(one, tasks, signature, task_count(tasks))
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from warptf.adaptation import LossOutput
 from warptf.compiled_loss import CompiledLoss, initial_values, plain, spec_of
 from warptf.partition import compile_metrics, names_of_metrics
+from warptf.reported import reported_dtype
 
 Metrics = Sequence[Any] | dict[str, Any]
 
@@ -98,7 +99,7 @@ class TaskMetrics:
         with keras.StatelessScope(state_mapping=self._initial):
             self._built.update_state(*plain((y, output.predictions, sample_weight)))
             values = {**output.reported, **self._built.result()}
-        return {name: tf.cast(values[name], tf.float32) for name in self.names}
+        return {name: tf.cast(values[name], reported_dtype()) for name in self.names}
 
 
 def _resolved(argument: str, metrics: Any) -> Any:

@@ -11,6 +11,7 @@ from warptf.meta_learners.seeds import EVALUATION, task_seed
 from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
 from warptf.meta_learners.task_checks import is_endless
 from warptf.partition import output_spec
+from warptf.reported import reported_dtype
 from warptf.tasks.task import Task
 from warptf.value_checks import problems_as_errors
 
@@ -160,9 +161,9 @@ class TaskScoring:
 
     def _score_tasks(self: Any, task: Task, steps: int, along: bool) -> dict[str, tf.Tensor]:
         names = ["loss", *self._task_metrics.names]
-        signature = {name: tf.TensorSpec((), tf.float32) for name in names}
+        signature = {name: tf.TensorSpec((), reported_dtype()) for name in names}
         if along:
-            curve = tf.TensorSpec((steps,), tf.float32)
+            curve = tf.TensorSpec((steps,), reported_dtype())
             signature |= {f"support_{name}": curve for name in names}
         phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
 
@@ -187,16 +188,16 @@ class TaskScoring:
             step = self._problem.step(inner, phi, hyper, batch)
             if along:
                 values = {
-                    "loss": tf.cast(step.output.reported["loss"], tf.float32),
+                    "loss": tf.cast(step.output.reported["loss"], reported_dtype()),
                     **self._task_metrics(step.output, *batch[1:]),
                 }
                 curves = {name: curves[name].write(k, values[name]) for name in along}
             return step.after, curves
 
-        curves = {name: tf.TensorArray(tf.float32, steps, element_shape=()) for name in along}
+        curves = {name: tf.TensorArray(reported_dtype(), steps, element_shape=()) for name in along}
         final, curves = self._problem.run(start, steps, body, curves)
         query = self._batch(task.query, tf.constant(0))
         output = self._problem.meta_loss(final.theta, phi, final.state, query, training=False)
-        scores = {"loss": tf.cast(output.reported["loss"], tf.float32)}
+        scores = {"loss": tf.cast(output.reported["loss"], reported_dtype())}
         scores |= self._task_metrics(output, *query[1:])
         return scores | {f"support_{name}": curve.stack() for name, curve in curves.items()}
