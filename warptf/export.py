@@ -72,7 +72,8 @@ class ServedLearner(tf.Module):
 
     def _accepted(self, support_x: Any, support_y: Any, steps: tf.Tensor) -> tuple[Any, Any, Any]:
         labels = self._problem.class_labels(support_y)
-        return accepted((support_x, support_y), steps, self._support_specs, labels)
+        # TensorFlow tracks structures that modules hold, by kinds of its own.
+        return accepted((support_x, support_y), steps, plain(self._support_specs), labels)
 
     def _forward(self, theta: Any, state: Any, x: Any) -> dict[str, Any]:
         phi = [tf.convert_to_tensor(v) for v in self._phi]
