@@ -13,6 +13,7 @@ from docs.pages import PAGES, ROOT, blocks_of
 
 from warptf.train import cli, commands
 from warptf.train.experiment import Experiment
+from warptf.train.few_shot import FewShotExperiment
 
 CHOICES = re.compile(r"\[(--[a-z-]+) ([a-z0-9]+(?:[|-][a-z0-9]+)+)\]")
 PLACEHOLDERS = {
@@ -76,6 +77,8 @@ def test_command_is_understood(
     monkeypatch.setattr(
         Experiment, "train", lambda self, config: {} if is_usage else config.validate()
     )
+    # What a folder holds enough for is not asked of the reader's.
+    monkeypatch.setattr(FewShotExperiment, "fitted", lambda self, config, given: config)
     monkeypatch.setattr("warptf.train.tune.tune", lambda *arguments: {})
     monkeypatch.setattr(commands, "use_threads", lambda count: None)
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}}')
