@@ -22,6 +22,8 @@ from warptf.train import cli
 STEPS = 2
 # Training is what other tests are about: a run of what needs none has all the files of one.
 SMALL = "--preset smoke --meta-learner none --filters 2 --test-tasks 5"
+# The pretrained weights are a download.
+BACKBONE = "--preset smoke --meta-learner centroid --backbone-weights none --test-tasks 5"
 
 
 def capped(function: Callable[..., Any], **most: int) -> Callable[..., Any]:
@@ -124,11 +126,11 @@ def test_readme(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for block in blocks_of("README.md"):
         if block.is_python:
             if "import" in block.text and "keras.Model" not in block.text:
-                names |= examples((84, 84, 3))
+                names |= examples((160, 160, 3))
             assert len(block.text.splitlines()) < 30
             block.run(names)
         for command in block.commands:
-            run(command, SMALL)
+            run(command, BACKBONE)
     assert (place / "learner.keras").is_file()
     assert "accuracy" in capsys.readouterr().out
     assert names["logits"].shape == (5, 5)
