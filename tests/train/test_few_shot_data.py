@@ -93,7 +93,9 @@ def test_unreadable_images_are_named(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_too_few_images_in_a_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = write_images(tmp_path / "images", GOOD | {"d": [(16, 16)] * 2})
-    line = fails(capsys, images, "--fractions", "1", "1", "1")
+    # What is asked for on the command line is not fitted to the folder.
+    asked = ["--queries", "5", "--evaluation-queries", "5"]
+    line = fails(capsys, images, "--fractions", "1", "1", "1", "--hold-out", "classes", *asked)
     assert "'d (2)'" in line and "images than the" in line
 
 
@@ -114,7 +116,7 @@ def test_mixed_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_too_few_classes_for_the_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = write_images(tmp_path / "images", GOOD)
-    assert "fewer than --ways 2; lower --ways" in fails(capsys, images)
+    assert "fewer than --ways 2; lower --ways" in fails(capsys, images, "--hold-out", "classes")
 
 
 def test_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,7 +151,8 @@ def test_what_is_passed_over_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
     (images / "a" / "notes.txt").write_text("no image")
     (images / "b" / "pixels").write_bytes((images / "b" / "0.png").read_bytes())
     (images / "b" / "Thumbs.db").touch()
-    assert main([*FLAGS, "--data", "folder", "--images", str(images)]) == 1  # too few classes
+    flags = [*FLAGS, "--data", "folder", "--images", str(images), "--hold-out", "classes"]
+    assert main(flags) == 1  # too few classes
     said = capsys.readouterr().err
     assert "passed over 1 file in" in said and "'a/notes.txt (no image)'; and 1 hidden file" in said
     assert "decoding 37 images" in said
