@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from warptf.adapted_model import AdaptedModel
-from warptf.partition import all_variables, iterate_layers
+from warptf.partition import all_variables, iterate_layers, random_state_variables
 from warptf.resources import resources
 
 _KNOWN = ("keras", "warptf")
@@ -65,6 +65,11 @@ def made_anew(model: keras.Model, examples: Any = None) -> tuple[keras.Model | N
         problem = " ".join(str(error).split())[:120]
         reason = f"{kind} cannot be made anew from its configuration"
         return None, f"{reason}: {remedy} ({type(error).__name__}: {problem})"
+    # Keras leaves some random generators where they start anew: no difference in what is learned.
+    for own, other in zip(
+        random_state_variables(model), random_state_variables(made), strict=False
+    ):
+        other.assign(own)
     difference = _difference(model, made)
     if difference is None and examples is not None and has_user_code(model):
         difference = _predicted_difference(model, made, examples)

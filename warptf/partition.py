@@ -110,6 +110,16 @@ def all_variables(model: keras.Model) -> list[keras.Variable]:
     return [*model.trainable_variables, *model.non_trainable_variables]
 
 
+def random_state_variables(model: keras.Model) -> list[keras.Variable]:
+    """Returns the states of a model's random generators, in a reproducible order.
+
+    Args:
+        model: a built Keras model.
+    """
+    layers = (model, *(layer for _, layer in iterate_layers(model)))
+    return [generator.state for layer in layers for generator in layer._seed_generators]
+
+
 def iterate_layers(model: keras.layers.Layer, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yields `(path, layer)` of all layers nested in `model`, outer before inner.
 
@@ -381,10 +391,8 @@ RANDOM_STATE = object()
 
 def _state_resets(model: keras.Model) -> dict[int, Any]:
     """Maps the id of each state variable that a new task resets to how it is reset."""
-    resets: dict[int, Any] = {}
+    resets: dict[int, Any] = {id(v): RANDOM_STATE for v in random_state_variables(model)}
     for layer in (model, *(layer for _, layer in iterate_layers(model))):
-        for generator in layer._seed_generators:
-            resets[id(generator.state)] = RANDOM_STATE
         # A frozen batch norm runs in inference mode and keeps the statistics it came with.
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             resets[id(layer.moving_mean)] = layer.moving_mean_initializer
