@@ -72,6 +72,10 @@ class TaskMetrics:
             built.update_state(y, predictions, sample_weight)
             return built.result()
 
+        if tf.distribute.has_strategy():
+            # A traced function cannot make variables of several replicas.
+            built.update_state(*tf.nest.map_structure(_zeros, specs))
+            built.reset_state()
         # Variables are made here, while nothing is assigned: it is traced and never run.
         traced = tf.function(trace, autograph=False).get_concrete_function(*specs)
         for name, value in traced.structured_outputs.items():
@@ -100,6 +104,13 @@ class TaskMetrics:
             self._built.update_state(*plain((y, output.predictions, sample_weight)))
             values = {**output.reported, **self._built.result()}
         return {name: tf.cast(values[name], reported_dtype()) for name in self.names}
+
+
+def _zeros(spec: tf.TensorSpec | None) -> tf.Tensor | None:
+    """Returns zeros of a kind, one example of them; nothing of what is absent."""
+    if spec is None:
+        return None
+    return tf.zeros([1 if size is None else size for size in spec.shape], spec.dtype)
 
 
 def _resolved(argument: str, metrics: Any) -> Any:
