@@ -232,3 +232,39 @@ def test_a_held_model_says_what_cannot_be_saved_and_saves_what_can(tmp_path):
     adapted.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
     np.testing.assert_allclose(served.serve(x), expected, rtol=1e-6)
+
+
+class Failing(keras.Model):
+    """Its constructor fails in TensorFlow, where it is made anew."""
+
+    error: tf.errors.OpError | None = None
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.head = Dense(2)
+        if Failing.error is not None:
+            raise Failing.error
+
+    def call(self, inputs):
+        return self.head(inputs)
+
+    def get_config(self):
+        return super().get_config()
+
+
+@pytest.mark.parametrize("kind", ["UnavailableError", "AbortedError", "InternalError"])
+def test_a_machine_that_fails_says_nothing_about_the_model(kind, monkeypatch, tmp_path):
+    model = Failing()
+    model(NUMBERS)
+    learner = meta_learner(model)
+    failure = getattr(tf.errors, kind)(None, None, "Collective ops is aborted")
+    monkeypatch.setattr(Failing, "error", failure)
+    for use in (lambda: learner.save(tmp_path / "a.keras"), lambda: learner.adapt(NUMBERS, LABELS)):
+        with pytest.raises(type(failure), match="Collective ops is aborted"):
+            use()
+    assert not list(tmp_path.iterdir())
+    # What the model itself asks for in vain is a reason not to save it, and to adapt it as it is.
+    monkeypatch.setattr(Failing, "error", tf.errors.InvalidArgumentError(None, None, "no such op"))
+    with pytest.raises(ValueError, match=r"cannot be saved.*get_config\(\).*no such op"):
+        learner.save(tmp_path / "a.keras")
+    assert type(learner.adapt(NUMBERS, LABELS)) is AdaptedModel

@@ -13,6 +13,15 @@ from warptf.partition import all_variables, iterate_layers, random_state_variabl
 from warptf.resources import resources
 
 _KNOWN = ("keras", "warptf")
+_KNOWN_FUNCTIONS = (*_KNOWN, "tensorflow", "numpy", "builtins")
+# What TensorFlow raises where a model asks for what cannot be, and not where a machine fails.
+_OF_THE_MODEL = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.UnimplementedError,
+)
 
 
 def copy_model(model: keras.Model, examples: Any = None) -> keras.Model:
@@ -55,14 +64,25 @@ def made_anew(model: keras.Model, examples: Any = None) -> tuple[keras.Model | N
     Args:
         model: a built Keras model.
         examples: inputs by which a model of a user's classes and its copy are compared.
+
+    Raises:
+        tf.errors.OpError: a machine failed meanwhile, which says nothing about the model.
     """
     kind = type(model).__name__
     remedy = f"give its class {kind} a get_config() that returns its constructor's arguments"
+    if _package(type(model)) in _KNOWN:
+        remedy = (
+            "give classes of your own in it a get_config() that returns their constructors' "
+            "arguments, and functions @keras.saving.register_keras_serializable()"
+        )
     try:
         made = copy_layer(model)
     except Exception as error:
+        if isinstance(error, tf.errors.OpError) and not isinstance(error, _OF_THE_MODEL):
+            raise
         # What a user's constructor raises may be anything.
-        problem = " ".join(str(error).split())[:120]
+        # Keras tells it last, after what it was about to do.
+        problem = " ".join(str(error).rpartition("Exception encountered:")[2].split())[:120]
         reason = f"{kind} cannot be made anew from its configuration"
         return None, f"{reason}: {remedy} ({type(error).__name__}: {problem})"
     # Keras leaves some random generators where they start anew: no difference in what is learned.
@@ -81,16 +101,36 @@ def made_anew(model: keras.Model, examples: Any = None) -> tuple[keras.Model | N
 
 
 def has_user_code(model: keras.Model) -> bool:
-    """Returns whether a model has layers of classes that are neither Keras' nor this package's.
+    """Returns whether a model has classes or functions that are neither Keras' nor this package's.
 
     Args:
         model: a Keras model.
     """
     layers = [model, *(layer for _, layer in iterate_layers(model))]
     return any(
-        type(layer).__module__.split(".")[0] not in _KNOWN or isinstance(layer, keras.layers.Lambda)
+        _package(type(layer)) not in _KNOWN
+        or isinstance(layer, keras.layers.Lambda)
+        # Activations, initializers and the like.
+        or any(
+            callable(part) and _package(part) not in _KNOWN_FUNCTIONS
+            for part in vars(layer).values()
+        )
         for layer in layers
     )
+
+
+def has_adapters(model: keras.Model) -> bool:
+    """Returns whether a model has layers that Keras saves with their adapters merged.
+
+    Args:
+        model: a Keras model.
+    """
+    return any(getattr(layer, "lora_enabled", False) for _, layer in iterate_layers(model))
+
+
+def _package(thing: Any) -> str:
+    """Returns the name of the package that a class, a function or an object's class is of."""
+    return str(getattr(thing, "__module__", None) or type(thing).__module__).split(".")[0]
 
 
 def _difference(model: keras.Model, made: keras.Model) -> str | None:

@@ -40,6 +40,8 @@ class Experience:
 
     metric_names: Sequence[str] = ()
     """Names of the metrics that `learn` and `score` report."""
+    keras_metrics: Sequence[keras.metrics.Metric] = ()
+    """Those of Keras among them, as its callbacks find them, once the data were seen."""
     separate_query: bool = True
     r"""Whether $L_{meta}$ has a batch of its own, also where $\theta$'s own would do."""
 

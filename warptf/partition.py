@@ -580,6 +580,15 @@ def losses_of_outputs(compiled: Any) -> list[tuple[tuple[Any, ...], Any, str]]:
     return [(path, loss, name) for path, loss, _, name in compiled._flat_losses]
 
 
+def listed_metrics(compiled: Any) -> keras.metrics.Metric:
+    """Returns built metrics in the one form in which Keras' callbacks look into them.
+
+    Args:
+        compiled: what `compile_metrics` returned, built.
+    """
+    return compile_utils.MetricsList(compiled.metrics)
+
+
 def names_of_metrics(compiled: Any) -> list[str]:
     """Returns the names under which Keras reports built metrics.
 

@@ -17,6 +17,7 @@ from meta_learners.problems import (
 )
 
 import warptf
+from warptf.copying import made_anew
 from warptf.initializations import Leap
 from warptf.inner_optimizers import SGD, Adam, LearnedSGD, MaskedSGD
 from warptf.metrics import MacroF1
@@ -170,6 +171,39 @@ def test_a_loaded_learner_exports_and_adapts_at_once(tmp_path):
     task = classification_tasks(1, None)
     x, y = task.support[0][0], task.support[1][0]
     np.testing.assert_array_equal(loaded.adapt(x, y)(x), learner.adapt(x, y)(x))
+
+
+@pytest.mark.parametrize(("make", "copies"), [(designated, 0), (subclassed, 1), (functional, 1)])
+def test_a_model_is_made_anew_once_to_see_whether_it_can_be_saved(
+    make, copies, tmp_path, monkeypatch
+):
+    """And one without classes of its user not at all: in a cluster, a copy waits for all."""
+    made = []
+
+    def counted(model):
+        made.append(model)
+        return made_anew(model)
+
+    monkeypatch.setattr("warptf.meta_learners.saving.made_anew", counted)
+    learner = compiled(warptf.OnlineMetaLearner(make(), SGD(0.1), 1, objective=None))
+    for number in range(3):
+        learner.model.set_weights([w + 1 for w in learner.model.get_weights()])
+        learner.save(tmp_path / f"{number}.keras")
+    assert len(made) == copies
+    loaded = keras.models.load_model(tmp_path / "2.keras")
+    assert_equal(values(loaded), values(learner))
+
+
+def halved(x):
+    return x / 2
+
+
+def test_a_function_of_the_user_that_loading_would_not_find_is_refused(tmp_path):
+    layers = [keras.Input((2,)), keras.layers.Dense(3, activation=halved)]
+    learner = compiled(warptf.OnlineMetaLearner(keras.Sequential(layers), SGD(0.1), 1))
+    with pytest.raises(ValueError, match="cannot be saved as a .keras file, because .*halved"):
+        learner.save(tmp_path / "learner.keras")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_uncompiled_learner_is_saved_too(tmp_path):

@@ -170,6 +170,9 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         self._trackers = {name: self._reported_mean(name) for name in names}
         self._compile_arguments = {"jit_compile": jit_compile, **kwargs}
 
+    def _metrics_of_keras(self) -> list[keras.metrics.Metric]:
+        return list(self._experience().keras_metrics)
+
     def _groups(self) -> dict[str, Sequence[keras.Variable]]:
         """Returns all that can be learned, as groups of variables by name."""
         return {"phi": self.partition.warp_variables, "theta": self.partition.task_variables}

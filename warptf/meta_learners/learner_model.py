@@ -26,7 +26,7 @@ from warptf.trainable_state import TrainableState
 from warptf.value_checks import problems_as_errors
 
 
-class LearnerModel(Saving, keras.Model):
+class LearnerModel(Saving):
     """A Keras model that trains another one, and reports means over steps.
 
     Args:
@@ -241,5 +241,15 @@ class LearnerModel(Saving, keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The means that `fit` and `evaluate` report."""
-        return list(self._trackers.values())
+        """The means that `fit` and `evaluate` report; within `fit`, also what they are means of."""
+        means = list(self._trackers.values())
+        # Keras' callbacks look there for the direction in which a metric improves.
+        return [*means, *self._metrics_of_keras()] if self._fits else means
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Returns the means so far, by name."""
+        return {name: mean.result() for name, mean in self._trackers.items()}
+
+    def _metrics_of_keras(self) -> list[keras.metrics.Metric]:
+        """Returns the metrics that tasks are scored by, as Keras' callbacks find them."""
+        return []

@@ -220,6 +220,9 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         self._derivatives_checked = False
         self._is_compiled = True
 
+    def _metrics_of_keras(self) -> list[keras.metrics.Metric]:
+        return self._task_metrics.listed
+
     def _check_compiled(self, what: str) -> None:
         if not self._is_compiled:
             raise ValueError(f"compile the meta-learner before {what}: it has no loss yet.")

@@ -1,19 +1,30 @@
 """Saving meta-learners, a part of every one of them."""
 
 import warnings
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import keras
 
-from warptf.copying import has_user_code, made_anew
+from warptf.copying import has_adapters, has_user_code, made_anew
 from warptf.meta_learners.training_callbacks import listed
+from warptf.partition import all_variables, iterate_layers
 
 
-class Saving:
+class _Answer(NamedTuple):
+    """Why a model cannot be made anew, if so, and of which layers and variables that holds."""
+
+    structure: tuple[int, ...]
+    reason: str
+
+
+class Saving(keras.Model):
     """What a meta-learner saves, and says before it has learned what it could not save."""
 
+    model: keras.Model
+    _answer: _Answer | None = None
+
     def save(
-        self: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
     ) -> None:
         """Saves the meta-learner as a `.keras` file, as `keras.Model.save` does.
 
@@ -33,12 +44,12 @@ class Saving:
                 "meta-learner from the older HDF5 format. For the weights alone there is "
                 "save_weights('….weights.h5')."
             )
-        reason = made_anew(self.model)[1]
+        reason = self._why_not_made_anew()
         if reason:
             raise ValueError(_refusal(self.model, reason))
-        super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)  # type: ignore[misc]
+        super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def quantize(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+    def quantize(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuses: what is learned cannot be integers.
 
         Raises:
@@ -50,7 +61,18 @@ class Saving:
             "model before the meta-learner is made, whose integers then stay as they are."
         )
 
-    def _check_saving(self: Any, callbacks: Any) -> None:
+    def _why_not_made_anew(self) -> str:
+        """Returns why the model cannot be made anew, or nothing if it can."""
+        # What Keras and this package have can be made anew, and a large model takes its time.
+        if not (has_user_code(self.model) or has_adapters(self.model)):
+            return ""
+        parts = [*(layer for _, layer in iterate_layers(self.model)), *all_variables(self.model)]
+        structure = tuple(map(id, parts))
+        if self._answer is None or self._answer.structure != structure:
+            self._answer = _Answer(structure, made_anew(self.model)[1])
+        return self._answer.reason
+
+    def _check_saving(self, callbacks: Any) -> None:
         """Says before training that the model cannot be saved, and refuses to have it saved.
 
         Args:
@@ -59,8 +81,7 @@ class Saving:
         Raises:
             ValueError: a `ModelCheckpoint` would save the whole of it.
         """
-        # What Keras and this package have can be made anew, and a large model takes its time.
-        reason = made_anew(self.model)[1] if has_user_code(self.model) else ""
+        reason = self._why_not_made_anew()
         if not reason:
             return
         for callback in listed(callbacks):

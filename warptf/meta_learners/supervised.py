@@ -92,6 +92,7 @@ class Supervised(Experience):
             )
             self._loss.resolve(kinds[0], predictions, *kinds[1:])
             self._metrics.resolve(kinds[0], predictions, *kinds[1:])
+            self.keras_metrics = self._metrics.listed
             return
         raise ValueError(f"the {where} data set is empty: it must yield at least one batch.")
 

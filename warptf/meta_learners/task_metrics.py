@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from warptf.adaptation import LossOutput
 from warptf.compiled_loss import CompiledLoss, initial_values, plain, spec_of
-from warptf.partition import compile_metrics, names_of_metrics
+from warptf.partition import compile_metrics, listed_metrics, names_of_metrics
 from warptf.reported import reported_dtype
 
 Metrics = Sequence[Any] | dict[str, Any]
@@ -25,6 +25,7 @@ class TaskMetrics:
 
     Attributes:
         names: names of what is reported, those of the losses of several outputs last.
+        listed: the metrics as Keras' callbacks find them, once they are resolved.
 
     Raises:
         TypeError: metrics are neither list nor dict.
@@ -46,6 +47,7 @@ class TaskMetrics:
                 f'metrics must not be named "loss", which the loss itself is, got {metrics!r}: '
                 "give the metric a name of its own."
             )
+        self.listed: list[keras.metrics.Metric] = []
         self._built: Any = None
         self._initial: list[tuple[Any, Any]] = []
 
@@ -86,6 +88,7 @@ class TaskMetrics:
                     'average="macro".'
                 )
         self._initial = initial_values(built.variables)
+        self.listed = [listed_metrics(built)]
         self._built = built
 
     def __call__(
