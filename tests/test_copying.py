@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import warptf
 from warptf.adapted_model import AdaptedModel
+from warptf.copying import copy_model
 from warptf.inner_optimizers import SGD
 
 LABELS = np.array([0, 1, 0, 1], "int32")
@@ -154,6 +155,16 @@ def test_a_backbone_of_keras_keeps_its_moments():
     compiled(model).train_on_batch(x, LABELS)
     # Moving statistics after a step; other ways to sum are other roundings in so deep a model.
     np.testing.assert_allclose(adapted(x), model(x), atol=1e-2)
+
+
+def test_layers_named_as_operations_are_copied():
+    """`layers.Add` and the `ops.Add` of an operator have one name."""
+    inputs = keras.Input((3,))
+    summed = keras.layers.Add()([Dense(3)(inputs), 2.0 + keras.layers.ReLU(6.0)(inputs + 3.0)])
+    model = keras.Model(inputs, Dense(2)(summed * 0.5))
+    copied = copy_model(model)
+    assert type(copied) is type(model)
+    np.testing.assert_array_equal(copied(NUMBERS), model(NUMBERS))
 
 
 @pytest.mark.parametrize("case", [pytest.param("numbers", marks=pytest.mark.slow), "words"])

@@ -19,4 +19,5 @@ def test_half_squared_error_is_saved_with_a_learner(tmp_path) -> None:
     learner.compile("adam", HalfSquaredError(), meta_loss=HalfSquaredError())
     learner.save(tmp_path / "learner.keras")
     loaded = keras.models.load_model(tmp_path / "learner.keras")
-    assert isinstance(loaded._given_meta_loss, HalfSquaredError)
+    assert loaded.get_compile_config() == learner.get_compile_config()
+    assert isinstance(loaded._meta_loss.given, HalfSquaredError)

@@ -49,8 +49,10 @@ def copy_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         Exception: whatever Keras, or the layer's class, raises where it cannot be made anew.
     """
     classes = {type(part) for _, part in iterate_layers(layer)} | {type(layer)}
-    # The classes of the layer at hand count, also where another is registered by their name.
-    names = {keras.saving.get_registered_name(cls): cls for cls in classes}
+    # The classes of the layer at hand count, also where another is registered by their name. Keras
+    # finds its own by their modules: by name alone, layers.Add would stand for ops.Add, too.
+    own = {cls for cls in classes if cls.__module__.split(".")[0] != "keras"}
+    names = {keras.saving.get_registered_name(cls): cls for cls in own}
     with keras.saving.custom_object_scope(names), warnings.catch_warnings():
         # Keras warns of lambdas in files; this is a live object of this process.
         warnings.simplefilter("ignore")

@@ -34,6 +34,7 @@ def test_steps_are_those_of_gymnasium() -> None:
 
 
 def test_an_agent_learns_to_balance_a_pole() -> None:
+    keras.utils.set_random_seed(0)
     environment = GymnasiumEnvironment("CartPole-v1", episodes=8, episode_length=50)
     learner = warptf.ContinualMetaLearner(
         RecurrentAgent(WarpRNNCell(16, lstm_units=16), 4, 2), warp_update_interval=2

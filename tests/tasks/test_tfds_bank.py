@@ -221,7 +221,7 @@ def test_what_is_not_prepared_is_prepared(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "no_such_pictures"}, "`name`.*'no_such_pictures'.*list_builders"),
+        ({"name": "no_such_pictures"}, "`name`.*'no_such_pictures'.*catalog"),
         ({"split_names": ["train", "val"]}, r"`split_names`: \['val'\].*\['test', 'train'\]"),
         ({"split_names": []}, "`split_names`"),
         ({"label_key": "id"}, r"`label_key`: \['id'\].*\['coarse_label', 'label'\]"),

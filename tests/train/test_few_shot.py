@@ -16,6 +16,7 @@ from warptf.train.cli import main
 from warptf.train.compare import compare
 from warptf.train.few_shot import FewShotExperiment
 from warptf.train.few_shot_config import FewShotConfig, MetaLearner
+from warptf.train.method_options import UNTRAINED
 from warptf.train.selection import chosen
 
 EXPERIMENT = FewShotExperiment()
@@ -31,7 +32,10 @@ TINY = dict(
     validation_tasks=4,
     test_tasks=7,
 )
+WITHOUT_STEPS = dict(inner_steps=0, evaluation_steps=0)
 OWN = {
+    "proto-net": WITHOUT_STEPS,
+    "centroid": WITHOUT_STEPS,
     "cavia": dict(context_size=3),
     "imaml": dict(conjugate_gradient_steps=2),
     "warp-imaml": dict(conjugate_gradient_steps=2),
@@ -39,7 +43,7 @@ OWN = {
 
 
 def tiny(meta_learner: str, run_dir: Path, **fields: Any) -> FewShotConfig:
-    steps = 0 if meta_learner == "none" else 1
+    steps = 0 if meta_learner in UNTRAINED else 1
     fields = TINY | OWN.get(meta_learner, {}) | dict(meta_steps=steps) | fields
     return FewShotConfig.from_preset("smoke", "glyphs", meta_learner, run_dir=run_dir, **fields)
 
@@ -161,7 +165,7 @@ def test_every_method_runs(meta_learner: str, tmp_path: Path) -> None:
         not np.array_equal(a.numpy(), b.numpy())
         for a, b in zip(before.model.variables, after.model.variables, strict=True)
     )
-    assert moved == (meta_learner != "none")
+    assert moved == (meta_learner not in UNTRAINED)
 
 
 def test_steps_on_mini_batches(tmp_path: Path) -> None:

@@ -88,8 +88,10 @@ class ClassMeanHead(SupportInitializedLayer):
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Creates $w$ `[D, C]`, and which classes there are, for inputs `[B, D]`."""
         size = channel_count(self.name, input_shape)
+        # Class means take its place before it matters; a fixed seed makes files reproducible.
+        initializer = keras.initializers.GlorotUniform(seed=0)
         self.kernel = self.add_weight(
-            shape=(size, self.units), initializer="glorot_uniform", name="kernel"
+            shape=(size, self.units), initializer=initializer, name="kernel"
         )
         self.present = self.add_weight(
             shape=(self.units,), initializer="ones", trainable=False, name="present"
