@@ -18,6 +18,7 @@ class Ordinary(NamedTuple):
         x: inputs `[BATCH, ...]`.
         y: class labels.
         loss: its loss, or those of its outputs.
+        metrics: its metrics, or those of its outputs.
         random: whether it draws random numbers in training.
         slow: whether it is for `pytest -m slow` alone.
     """
@@ -26,6 +27,7 @@ class Ordinary(NamedTuple):
     x: Any
     y: Any
     loss: Any = None
+    metrics: Any = ("accuracy",)
     random: bool = False
     slow: bool = False
 
@@ -136,6 +138,25 @@ class Written(keras.Model):
         return self.head(self.norm(self.body(inputs), training=training))
 
 
+def _two_inputs() -> keras.Model:
+    """An image and words beside it."""
+    image, ids = keras.Input((6, 6, 1), name="image"), keras.Input((6,), dtype="int32", name="ids")
+    seen = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, activation="tanh")(image))
+    read = layers.GlobalAveragePooling1D()(layers.Embedding(9, 3, mask_zero=True)(ids))
+    return keras.Model([image, ids], layers.Dense(CLASSES)(layers.Concatenate()([seen, read])))
+
+
+def _two_outputs() -> keras.Model:
+    """A class and a price."""
+    inputs = keras.Input((3,))
+    hidden = layers.Dense(4, "tanh")(inputs)
+    outputs = {
+        "kind": layers.Dense(CLASSES, name="kind")(hidden),
+        "price": layers.Dense(1, name="price")(hidden),
+    }
+    return keras.Model(inputs, outputs)
+
+
 def _subclassed() -> keras.Model:
     model = Written(layers.Dense(4, "tanh"))
     model(_draw(3))
@@ -159,5 +180,13 @@ ROWS: dict[str, Ordinary] = {
     "augmentation": Ordinary(_augmented, _draw(6, 6, 1), LABELS, random=True),
     "words looked up": Ordinary(_lookup, WORDS, LABELS),
     "text vectorised": Ordinary(_vectorised, WORDS, LABELS),
+    "two inputs": Ordinary(_two_inputs, (_draw(6, 6, 1), _ids(6)), LABELS),
+    "two outputs": Ordinary(
+        _two_outputs,
+        _draw(3),
+        {"kind": LABELS, "price": _draw()},
+        {"kind": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "price": "mse"},
+        {"kind": ["accuracy"], "price": ["mae"]},
+    ),
     "subclassed": Ordinary(_subclassed, _draw(3), LABELS),
 }

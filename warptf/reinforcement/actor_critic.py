@@ -184,7 +184,7 @@ class ActorCritic(Experience):
     def _loss(
         self, logits: tf.Tensor, values: tf.Tensor, record: Rollout, returns: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        logits, values = tf.cast(logits, tf.float32), tf.cast(values, tf.float32)
+        logits, values = (tf.cast(part, record.rewards.dtype) for part in (logits, values))
         terms = actor_critic_terms(logits, values, record.actions, returns, record.alive)
         loss = (
             terms.policy

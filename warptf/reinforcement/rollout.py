@@ -18,8 +18,8 @@ class Rollout(NamedTuple):
     Attributes:
         observations: `[T, B, O]`, each from before the step.
         actions: `[T, B]`, integers.
-        rewards: `[T, B]`.
-        alive: `[T, B]`, 1 for steps of an episode and 0 for what came after its end.
+        rewards: `[T, B]`, in `float64` of an agent in `float64`, else in `float32`.
+        alive: `[T, B]`, alike, 1 for steps of an episode and 0 for what came after its end.
         states: the cell's states before each step, each `[T, B, size]`.
         outputs: the cell's output at each step, `[T, B, units]`.
         products: the products with weight matrices that the cell computed, each `[T, B, columns]`;
@@ -97,10 +97,12 @@ def collect(
 
         def body(t: tf.Tensor, state: Any, observation: Any, states: Any, arrays: Any) -> Any:
             after, output, products = advance(agent, observation, states)
-            logits = tf.cast(agent.policy(output), tf.float32)
-            action = tf.argmax(logits + draws.noise[t], axis=1, output_type=tf.int32)
-            alive = environment.alive(state)
+            logits = tf.cast(agent.policy(output), record.dtype)
+            noise = tf.cast(draws.noise[t], record.dtype)
+            action = tf.argmax(logits + noise, axis=1, output_type=tf.int32)
+            alive = tf.cast(environment.alive(state), record.dtype)
             state, seen, reward = environment.step(state, action)
+            reward = tf.cast(reward, record.dtype)
             lived = [observation, action, reward, alive, output, *states, *products]
             arrays = [array.write(t, x) for array, x in zip(arrays, lived, strict=True)]
             return t + 1, state, seen, after, arrays
@@ -144,11 +146,12 @@ class _Record:
     def __init__(self, agent: Any, length: int, observation: Any, states: Tensors) -> None:
         _, output, products = advance(agent, observation, states)
         episodes = (observation.shape[0],)
+        self.dtype = tf.float64 if agent.compute_dtype == "float64" else tf.float32
         specs = [
             (observation.dtype, observation.shape),
             (tf.int32, episodes),
-            (tf.float32, episodes),
-            (tf.float32, episodes),
+            (self.dtype, episodes),
+            (self.dtype, episodes),
             *((t.dtype, t.shape) for t in (output, *states, *products)),
         ]
         self._states = len(states)
