@@ -24,10 +24,13 @@ RATE, STEPS, TASKS = 0.1, 2, 2
 
 @pytest.fixture(autouse=True)
 def double() -> Iterator[None]:
-    before = keras.config.floatx()
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    # What the policy was before is not changed by it.
+    keras.config.set_dtype_policy("float64")
     yield
-    keras.config.set_floatx(before)
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)
 
 
 def model() -> keras.Model:
