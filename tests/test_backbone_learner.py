@@ -60,7 +60,7 @@ def test_what_is_no_backbone_is_refused() -> None:
     small = keras.Sequential([keras.Input((8, 8, 3)), Layers.Conv2D(2, 3)])
     with pytest.raises(ValueError, match="cannot be cut before its last 3 kernels"):
         models.backbone_learner(small, input_shape=(8, 8, 3), adapt="last-block")
-    with pytest.raises(ValueError, match="does not take images of input_shape"):
+    with pytest.raises(ValueError, match="does not take images of `input_shape`"):
         models.backbone_learner(small, input_shape=(16, 16, 3))
     for name in ("adapt", "adapter", "preprocessing"):
         with pytest.raises(ValueError, match=f"{name} must be one of"):

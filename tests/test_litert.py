@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import test_copying
 from ai_edge_litert.interpreter import Interpreter
 from meta_learners.problems import classification_tasks, cross_entropy, network
 from reinforcement.cells import agent_of
@@ -245,6 +246,23 @@ class Determinant(keras.layers.Layer):
 def test_operations_that_are_lacking_leave_no_file(tmp_path: Path) -> None:
     inputs = keras.Input((3, 3))
     model = keras.Model(inputs, Determinant()(keras.layers.Dense(3)(inputs)))
-    with pytest.raises(Exception, match="MatrixDeterminant"):
+    message = "^model .* cannot be written as a LiteRT file: LiteRT has no operations MatrixDeter.*"
+    with pytest.raises(ValueError, match=message + r"Instead, export a SavedModel.*\.$"):
         warptf.export_litert(model, tmp_path / "learner.tflite")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "lacks"),
+    [("of_numbers", "HashTableV2"), pytest.param("of_words", "String", marks=pytest.mark.slow)],
+)
+def test_layers_that_look_up_are_named(name: str, lacks: str, tmp_path: Path) -> None:
+    model, _ = getattr(test_copying, name)()
+    layers = [layer.name for _, layer in iterate_layers(model)]
+    with pytest.raises(ValueError, match=f"LiteRT has no operations .*{lacks}") as error:
+        warptf.export_litert(model, tmp_path / "learner.tflite")
+    kinds = ("integer_lookup", "string_lookup", "text_vectorization")
+    named = [layer for layer in layers if layer.startswith(kinds)]
+    assert named and all(layer in str(error.value) for layer in named)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 600
     assert not list(tmp_path.iterdir())

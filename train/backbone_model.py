@@ -11,6 +11,7 @@ from warptf.models.image_preprocessing import preprocessing_of
 
 from .backbone_options import applications, is_file
 from .few_shot_config import FewShotConfig
+from .flag_names import naming_flags
 
 
 def backbone_model(
@@ -33,19 +34,21 @@ def backbone_model(
     if preprocessing is None:
         preprocessing = "none" if is_file(name) else preprocessing_of(name)
     options: Any = dict(adapt=config.adapt, adapter=config.adapter)
+    words = dict(preprocessing="backbone_preprocessing", input_shape="image_size")
     try:
-        return models.backbone_learner(
-            backbone,
-            ways,
-            input_shape=image_shape,
-            preprocessing=preprocessing,
-            warp=config.warped or config.meta_learner == "anil",
-            train_last_block=config.train_last_block,
-            distance=config.distance,
-            scale=config.head_scale,
-            seed=config.seed,
-            **options,
-        )
+        with naming_flags(config, **words):
+            return models.backbone_learner(
+                backbone,
+                ways,
+                input_shape=image_shape,
+                preprocessing=preprocessing,
+                warp=config.warped or config.meta_learner == "anil",
+                train_last_block=config.train_last_block,
+                distance=config.distance,
+                scale=config.head_scale,
+                seed=config.seed,
+                **options,
+            )
     except (TypeError, ValueError) as error:
         raise ValueError(f"--backbone {name}: {error}") from error
 

@@ -1,6 +1,7 @@
 """The options of learners on pretrained backbones, and of heads that start at class means."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -47,21 +48,19 @@ class BackboneOptions(MethodOptions):
     head_scale: float | None = None
     """Factor of the logits of --head class-means: 10 for cosine and 1 for euclidean if None."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset(
-        {
-            "backbone",
-            "backbone_weights",
-            "backbone_preprocessing",
-            "adapt",
-            "adapter",
-            "train_last_block",
-            "centre",
-            "head",
-            "distance",
-            "head_scale",
-        }
-    )
-    """Fields that runs of earlier versions have not, and had the defaults of."""
+    ADDED: ClassVar[Mapping[str, Any]] = {
+        **MethodOptions.ADDED,
+        "backbone": None,
+        "backbone_weights": None,
+        "backbone_preprocessing": None,
+        "adapt": None,
+        "adapter": None,
+        "train_last_block": False,
+        "centre": False,
+        "head": "dense",
+        "distance": "cosine",
+        "head_scale": None,
+    }
 
     def _check_backbone(self, learner: str) -> None:
         """Checks what belongs to a learner on a backbone, and that nothing else has it."""

@@ -164,6 +164,7 @@ def predict(
     out: Path,
     contact_sheet: Path | None = None,
     steps: int | None = None,
+    max_pixels: int | None = None,
     debug: bool = False,
 ) -> None:
     """Classifies a folder of images by the learner of a finished few-shot run.
@@ -176,11 +177,15 @@ def predict(
         out: The CSV file to write: a line for each image, with its class and the confidence.
         contact_sheet: Also draw the images with their classes into this image file.
         steps: Steps of adaptation; by default those of the run's test tasks.
+        max_pixels: Images of more pixels are refused before they are decoded; by default those of
+            the run.
         debug: Show the traceback of an error instead of one line.
     """
     # Not at the top: no other command is to wait for matplotlib.
     from . import predict as prediction
 
+    if max_pixels is not None and max_pixels < 1:
+        raise ValueError(f"--max-pixels {max_pixels}: give at least 1")
     check_output("--out", out)
     if contact_sheet is not None:
         check_image("--contact-sheet", contact_sheet)
@@ -191,7 +196,7 @@ def predict(
             "learners classify images"
         )
     use_threads(run.config.threads_per_operation)
-    predictions = prediction.predict(run.learner(), run.config, support, images, steps)
+    predictions = prediction.predict(run.learner(), run.config, support, images, steps, max_pixels)
     for path in (out, contact_sheet):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -129,10 +129,14 @@ class FewShotConfig(BackboneOptions):
     """Numbers in the context that each task adapts, for cavia."""
 
     EXPERIMENT: ClassVar[str] = "few-shot"
-    ADDED: ClassVar[dict[str, Any]] = {**BackboneOptions.ADDED, "max_pixels": 89_478_485}
+    ADDED: ClassVar[dict[str, Any]] = {
+        **BackboneOptions.ADDED,
+        "evaluation_ways": None,
+        "hold_out": "classes",
+        "max_pixels": 89_478_485,
+    }
     NOT_COMPARED: ClassVar[frozenset[str]] = BackboneOptions.NOT_COMPARED | {"images", "splits"}
     """Folders may move; that they hold the same classes is checked by the classes."""
-    LATER: ClassVar[frozenset[str]] = BackboneOptions.LATER | {"evaluation_ways", "hold_out"}
 
     def __post_init__(self) -> None:
         """Makes paths absolute, so that a run can be evaluated from anywhere."""

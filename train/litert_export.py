@@ -10,6 +10,7 @@ import warptf
 from warptf.litert.export import Quantization
 from warptf.partition import input_spec
 from warptf.reinforcement import RecurrentAgent
+from warptf.tasks.array_files import TooLarge, read_arrays
 
 Support = tuple[np.ndarray, np.ndarray]
 
@@ -72,8 +73,12 @@ def read_support(path: Path) -> Support:
         ValueError: If it is not such a file.
     """
     try:
-        with np.load(path) as arrays:
-            return arrays["x"], arrays["y"]
+        x, y = read_arrays(path, ("x", "y"))
+        return x, y
+    except TooLarge as error:
+        raise ValueError(
+            f"--support {path}: {error}; a few examples of each class are a support set"
+        ) from error
     except FileNotFoundError as error:
         raise ValueError(f"--support {path}: there is no such file") from error
     except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:

@@ -38,7 +38,12 @@ class Predictions(NamedTuple):
 
 
 def predict(
-    learner: Any, config: FewShotConfig, support: Path, images: Path, steps: int | None
+    learner: Any,
+    config: FewShotConfig,
+    support: Path,
+    images: Path,
+    steps: int | None,
+    max_pixels: int | None = None,
 ) -> Predictions:
     """Adapts a run's learner to the classes of a folder, and predicts the images of another.
 
@@ -48,6 +53,7 @@ def predict(
         support: A folder with a folder of images for each class; two suffice.
         images: A folder of images.
         steps: Adaptation steps; those of the run's test tasks if `None`.
+        max_pixels: Images of more pixels are refused; those of the run if `None`.
 
     Returns:
         The predictions, in the order of the names of the images.
@@ -63,7 +69,9 @@ def predict(
         )
     height, width, channels = learner.model.input_shape[1:]
     form: dict[str, Any] = dict(image_size=(height, width), channels=channels, progress=_report)
-    given = {"support": support, "images": images}
+    form["max_pixels"] = config.max_pixels if max_pixels is None else max_pixels
+    most = form["max_pixels"]
+    given = {"support": support, "images": images, "max_pixels": most, "steps": steps}
     with naming_flags(given, directory="support"):
         known = image_folder_bank(support, **form)
     with naming_flags(given, directory="images"):
@@ -72,7 +80,8 @@ def predict(
     x, queries = (_features(features, bank.images) for bank in (known, asked))
     size = config.batch_size
     drawn = size if size is not None and size < len(x) else None
-    adapted = learner.adapt(x, known.labels, steps, drawn)
+    with naming_flags(given):
+        adapted = learner.adapt(x, known.labels, steps, drawn)
     logits = adapted.predict(queries, batch_size=_BATCH, verbose=0)[:, : len(known.names)]
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits.astype("float64")))
     return Predictions(files, asked.images, known.names, probabilities)

@@ -74,15 +74,13 @@ class RunOptions:
         {"data_dir", "run_dir", "resume", "tensorboard", "debug"}
     )
     """Fields that may differ between a run and its continuation: none touches a figure."""
-    LATER: ClassVar[frozenset[str]] = frozenset()
-    """Fields that runs of earlier versions have not; they had the defaults."""
     META_BATCH: ClassVar[str] = "tasks"
     """The field that sets how many tasks a meta-batch has."""
     EXPERIMENT: ClassVar[str] = ""
     """The name of the experiment that this is the configuration of."""
     ADDED: ClassVar[Mapping[str, Any]] = {}
-    """Fields that runs of earlier versions lack, and the JSON values that stand for what those did;
-    a subclass that adds some extends this."""
+    """Fields that runs of earlier versions lack, and the JSON values that stand for what those did,
+    mostly the defaults; a subclass that adds some extends this."""
 
     @property
     def meta_batch(self) -> int:
@@ -134,11 +132,10 @@ class RunOptions:
         if experiment != cls.EXPERIMENT:
             raise ValueError(f"it is a configuration of {experiment}, not of {cls.EXPERIMENT}")
         names = {field.name for field in dataclasses.fields(cls)}
-        if set(values) - names or names - set(values) - cls.LATER:
+        if set(values) != names:
             raise ValueError(
                 f"the configuration has other fields than this version of warptf: "
-                f"unknown {sorted(set(values) - names)}, missing "
-                f"{sorted(names - set(values) - cls.LATER)}; "
+                f"unknown {sorted(set(values) - names)}, missing {sorted(names - set(values))}; "
                 f"use the version that wrote it"
             )
         hints = typing.get_type_hints(cls)

@@ -294,6 +294,61 @@ def test_bad_arguments_of_compile_are_refused(case):
         learner.compile(**{"optimizer": "sgd", "loss": "mse", **change})
 
 
+WORDS = np.full((2, 3, 5, 2), "cat")
+TAKES_WORDS = keras.Sequential(
+    [
+        keras.Input((1,), dtype="string"),
+        keras.layers.StringLookup(vocabulary=["cat", "dog"]),
+        keras.layers.Embedding(3, 2),
+        keras.layers.Flatten(),
+        keras.layers.Dense(3),
+    ]
+)
+BACKBONE = warptf.models.backbone_learner(
+    keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)]), 3, input_shape=(8, 8, 3)
+)
+IMAGES = np.full((2, 3, 5, 8, 8, 3), 255, "uint8")
+KINDS = {
+    "words for numbers": (network, WORDS, r"x must hold numbers.*is float32, got strings.*String"),
+    "numbers for words": (lambda: TAKES_WORDS, X[..., :1], "x must hold strings.*got float32"),
+    "bytes for [0, 1]": (
+        lambda: BACKBONE,
+        IMAGES,
+        r"x must be images in \[0, 1\].*uint8.*astype..float32.. / 255",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_inputs_of_another_kind_are_refused_before_training(case):
+    make, x, message = KINDS[case]
+    learner = compiled(model=make(), objective=None, initialization=Reptile())
+    task = Task((x, Y), (x[:, 0], Y[:, 0]))
+    for use in (learner.fit, learner.evaluate, learner.evaluate_tasks):
+        with pytest.raises(TypeError, match=f"support of the .* tasks: {message}"):
+            use(one_batch(task))
+    with pytest.raises(TypeError, match=f"the support set: {message}"):
+        learner.adapt(x[0, 0], Y[0, 0])
+    stream = warptf.ContinualMetaLearner(make(), None)
+    stream.compile("sgd", cross_entropy())
+    part = (x[:, 0], Y[:, 0])
+    with pytest.raises(TypeError, match=f"support of the training tasks: {message}"):
+        stream.fit(one_batch(Task(part, part)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: warptf.OnlineMetaLearner(network(), SGD(0.1), 1),
+        lambda: warptf.ContinualMetaLearner(network()),
+    ],
+)
+def test_losses_are_scaled_by_the_meta_learner_itself(make):
+    learner = make()
+    with pytest.raises(ValueError, match="auto_scale_loss: got False, .*leave it out"):
+        learner.compile("sgd", cross_entropy(), auto_scale_loss=False)
+
+
 def test_data_without_end_need_a_number_of_steps(online):
     endless, finite = one_batch(GOOD).repeat(), one_batch(GOOD)
     with pytest.raises(ValueError, match="training data .*no end .*pass steps_per_epoch"):

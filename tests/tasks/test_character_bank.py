@@ -1,9 +1,11 @@
 import os
+import zipfile
 
 import numpy as np
 import pytest
 
 from warptf.tasks import CharacterBank
+from warptf.tasks.array_files import TooLarge, read_arrays
 
 IMAGES = np.random.RandomState(0).randint(0, 256, [5, 3, 4, 6]).astype("uint8")
 ALPHABETS, NAMES = [0, 1, 1, 0, 2], ["a", "b", "ç"]
@@ -88,6 +90,21 @@ def test_loading_runs_no_code(tmp_path):
     with pytest.raises(ValueError, match="bank.npz.*damaged"):
         CharacterBank.load(tmp_path / "bank.npz")
     assert not (tmp_path / "ran").exists()
+
+
+def test_arrays_that_are_too_large_are_not_unpacked(tmp_path):
+    """As the file's own directory says, which may be as false as the file is small."""
+    path = tmp_path / "bank.npz"
+    CharacterBank(IMAGES, ALPHABETS, NAMES).save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.getinfo("images.npy").file_size = 2**31
+        archive.writestr("other.npy", b"")  # so that the directory is written anew
+    with pytest.raises(ValueError, match="bank.npz.*take 2147.* bytes, more than 1073741824"):
+        CharacterBank.load(path)
+    np.savez_compressed(path, x=np.zeros(1000, "uint8"))
+    assert read_arrays(path, ["x"], 1200)[0].shape == (1000,)
+    with pytest.raises(TooLarge, match="more than 1000"):
+        read_arrays(path, ["x"], 1000)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -1,13 +1,33 @@
 """Errors that begin in the library name the flags that a user of a command has typed."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import tensorflow as tf
+from contracts.image_folders import (
+    damaged_backbone,
+    damaged_image,
+    empty_class,
+    empty_list,
+    few_images,
+    good_images,
+    gray_backbone,
+    missing_folder,
+    missing_image,
+    no_list,
+    no_lists,
+    one_class,
+    other_columns,
+    other_size,
+    repeated_class,
+    repeated_class_in_rows,
+    shallow_backbone,
+    shared_class,
+    shared_parent,
+    short_row,
+    unknown_class,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,115 +39,10 @@ PYTHON = re.compile(r"`[a-z_]\w*(=[^`]*)?`|\b(warptf|tfds|tasks|numpy)\.\w+|\w\(
 FEW_SHOT = ["train", "few-shot", "--preset", "smoke"]
 FOLDER = [*FEW_SHOT, "--data", "folder", "--images", "{images}", "--image-size", "16"]
 FOLDER += ["--filters", "2", "--ways", "2"]
+BACKBONE = [*FEW_SHOT, "--data", "folder", "--images", "{images}", "--learner", "backbone"]
+BACKBONE += ["--image-size", "16", "--ways", "2", "--fractions", "1", "1", "1"]
 CSV = [*FEW_SHOT, "--data", "csv", "--images", "{images}/a", "--splits", "{lists}"]
 TIERED = [*FEW_SHOT, "--data", "tiered", "--images", "{images}", "--splits", "{lists}"]
-PARTS = ("train", "val", "test")
-
-
-def images(folder: Path, names: str = "abcdef", count: int = 6, side: int = 16) -> None:
-    """Writes a folder of images for each name."""
-    for name in names:
-        (folder / name).mkdir(parents=True)
-        for number in range(count):
-            pixels = np.full([side, side, 3], number, "uint8")
-            tf.io.write_file(str(folder / name / f"{number}.png"), tf.io.encode_png(pixels))
-
-
-def lists(folder: Path, **parts: Any) -> None:
-    """Writes a list for each part: as JSON, or a text as it is."""
-    folder.mkdir()
-    for name, content in parts.items():
-        is_text = isinstance(content, str)
-        path = folder / f"{name}.{'csv' if is_text else 'json'}"
-        path.write_text(content if is_text else json.dumps(content))
-
-
-def good_images(root: Path) -> None:
-    images(root / "images")
-
-
-def one_class(root: Path) -> None:
-    images(root / "images", "a")
-
-
-def empty_class(root: Path) -> None:
-    images(root / "images")
-    (root / "images" / "g").mkdir()
-
-
-def damaged_image(root: Path) -> None:
-    images(root / "images")
-    (root / "images" / "a" / "bad.png").write_bytes(b"no image")
-
-
-def other_size(root: Path) -> None:
-    images(root / "images", "abcde")
-    images(root / "images", "f", side=20)
-
-
-def few_images(root: Path) -> None:
-    images(root / "images", count=3)
-
-
-def no_lists(root: Path) -> None:
-    images(root / "images")
-    (root / "lists").mkdir()
-
-
-def unknown_class(root: Path) -> None:
-    images(root / "images")
-    lists(root / "lists", train=["a", "b"], val=["c", "d"], test=["e", "zebra"])
-
-
-def shared_class(root: Path) -> None:
-    images(root / "images")
-    lists(root / "lists", train=["a", "b"], val=["c", "d"], test=["e", "a"])
-
-
-def repeated_class(root: Path) -> None:
-    images(root / "images")
-    lists(root / "lists", train=["a", "a"], val=["c", "d"], test=["e", "f"])
-
-
-def empty_list(root: Path) -> None:
-    images(root / "images")
-    lists(root / "lists", train=["a", "b"], val=[], test=["e", "f"])
-
-
-def no_list(root: Path) -> None:
-    images(root / "images")
-    lists(root / "lists", train={"a": 1}, val=["c"], test=["e", "f"])
-
-
-def other_columns(root: Path) -> None:
-    images(root / "images")
-    lists(root / "lists", **dict.fromkeys(PARTS, "image;class\n1;a\n"))
-
-
-def short_row(root: Path) -> None:
-    images(root / "images")
-    lists(root / "lists", **dict.fromkeys(PARTS, "filename,label\n1.png\n"))
-
-
-def missing_image(root: Path) -> None:
-    images(root / "images")
-    rows = {part: f"filename,label\n{n}.png,c{n}\n" for n, part in enumerate(PARTS, 4)}
-    lists(root / "lists", **rows)
-
-
-def repeated_class_in_rows(root: Path) -> None:
-    images(root / "images")
-    lists(root / "lists", **dict.fromkeys(PARTS, "filename,label\n1.png,c\n"))
-
-
-def missing_folder(root: Path) -> None:
-    images(root / "images")
-    lists(root / "lists", train="a,p\nz,p\n", val="b,q\n", test="c,r\n")
-
-
-def shared_parent(root: Path) -> None:
-    images(root / "images")
-    lists(root / "lists", train="a,p\n", val="b,p\n", test="c,r\n")
 
 
 def nothing(root: Path) -> None:
@@ -178,6 +93,48 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
         "--splits {lists}",
     ),
     "tfds": (nothing, [*FEW_SHOT, "--data", "tfds", "--tfds-name", "no_set"], "--tfds-name no_set"),
+    "backbone's file": (
+        good_images,
+        [*BACKBONE, "--backbone", "no.keras"],
+        "no.keras: is not there; give",
+    ),
+    "backbone's name": (
+        good_images,
+        [*BACKBONE, "--backbone", "Mobil"],
+        "--backbone Mobil: is neither",
+    ),
+    "no backbone": (good_images, BACKBONE, "--learner backbone: give --backbone FILE.keras"),
+    "damaged backbone": (
+        damaged_backbone,
+        [*BACKBONE, "--backbone", "{images}/backbone.keras"],
+        "--backbone {images}/backbone.keras: cannot be loaded",
+    ),
+    "backbone for other images": (
+        gray_backbone,
+        [*BACKBONE, "--backbone", "{images}/backbone.keras"],
+        "{images}/backbone.keras: the backbone does not take images of --image-size (16, 16, 3)",
+    ),
+    "shallow backbone": (
+        shallow_backbone,
+        [*BACKBONE, "--backbone", "{images}/backbone.keras", "--adapt", "last-block"],
+        "kernels: give --adapt head or film, and leave --train-last-block out",
+    ),
+    "weights of a backbone": (
+        good_images,
+        [*BACKBONE, "--backbone", "MobileNetV3Small", "--backbone-weights", "{lists}/w.h5"],
+        "--backbone-weights {lists}/w.h5: is not there; give imagenet, none or a file",
+    ),
+    "pixels": (
+        good_images,
+        [*FOLDER, "--max-pixels", "200"],
+        "more than --max-pixels 200; raise it",
+    ),
+    "no pixels": (good_images, [*FOLDER, "--max-pixels", "0"], "--max-pixels 0: give at least 1"),
+    "held-out images": (
+        few_images,
+        [*FOLDER, "--hold-out", "images", "--shots", "5"],
+        "lower --shots or --queries",
+    ),
     "archives": (
         nothing,
         ["data", "prepare", "omniglot", "--archives", "{lists}", "--data-dir", "{images}"],

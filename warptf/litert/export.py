@@ -1,6 +1,7 @@
 """LiteRT files of adapted learners."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,21 @@ import tensorflow as tf
 
 from warptf.export import named_outputs, named_specs, save_whole
 from warptf.litert.folding import fold_pooled_norms
-from warptf.partition import FunctionalLearner, input_spec, output_spec
+from warptf.partition import FunctionalLearner, input_spec, iterate_layers, output_spec
 from warptf.reinforcement.recurrent_agent import RecurrentAgent
 from warptf.reinforcement.served_agent import export_agent
 from warptf.resources import resources
 
+_LACKING = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
+
 Quantization = Literal["float32", "int8"]
 Examples = list[dict[str, np.ndarray]]
+
+_LOOKUPS = (
+    keras.layers.IntegerLookup,
+    keras.layers.StringLookup,
+    keras.layers.TextVectorization,
+)
 
 
 def export_litert(
@@ -51,7 +60,7 @@ def export_litert(
 
     Raises:
         FileExistsError: there is something at `path`.
-        ValueError: an argument does not fit.
+        ValueError: an argument does not fit, or LiteRT lacks operations of the model.
         OSError: the file cannot be written.
 
     Example:
@@ -72,7 +81,14 @@ def export_litert(
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as aside:
         signature = _save(model, Path(aside, "saved_model"))
         file = Path(aside, path.name)
-        file.write_bytes(_converted(Path(aside, "saved_model"), signature, examples))
+        try:
+            content = _converted(Path(aside, "saved_model"), signature, examples)
+        except Exception as error:
+            # TensorFlow has no public name for the class.
+            if type(error).__name__ != "ConverterError":
+                raise
+            raise ValueError(_lacking(model, error)) from error
+        file.write_bytes(content)
         os.replace(file, path)
 
 
@@ -178,3 +194,17 @@ def _converted(folder: Path, signature: str, examples: Examples | None) -> bytes
         converter.representative_dataset = lambda: iter(examples)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     return converter.convert()
+
+
+def _lacking(model: keras.Model, error: Exception) -> str:
+    """Returns a line that says what of a model LiteRT cannot do."""
+    names = sorted(set(_LACKING.findall(str(error))))
+    what = f"LiteRT has no operations {', '.join(names)}" if names else str(error).splitlines()[0]
+    looks_up = [layer.name for _, layer in iterate_layers(model) if isinstance(layer, _LOOKUPS)]
+    remedy = "export a SavedModel, by learner.export(folder)"
+    if looks_up:
+        remedy += (
+            f"; or give numbers to a model without the layers {', '.join(looks_up)}, which look up "
+            "words or numbers, and look these up before it"
+        )
+    return f"model {model.name!r} cannot be written as a LiteRT file: {what}. Instead, {remedy}."

@@ -162,9 +162,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             experience = Supervised(loss, metrics, loss_weights, weighted_metrics)
         experience.compile_for(self._learner)
         self.experience = experience
-        super().compile(
-            optimizer=optimizer, jit_compile=jit_compile, auto_scale_loss=False, **kwargs
-        )
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self._compile_outer_update({"task_optimizer": task_optimizer})
         names = ("loss", *self.experience.metric_names)
         self._trackers = {name: self._reported_mean(name) for name in names}

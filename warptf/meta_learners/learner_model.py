@@ -66,6 +66,23 @@ class LearnerModel(Saving):
             return self.optimizer
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles as `keras.Model.compile`, to which no loss is given.
+
+        Args:
+            *args: as in `keras.Model.compile`.
+            **kwargs: as in `keras.Model.compile`.
+
+        Raises:
+            ValueError: `auto_scale_loss` is given.
+        """
+        if "auto_scale_loss" in kwargs:
+            raise ValueError(
+                f"auto_scale_loss: got {kwargs['auto_scale_loss']!r}, but a meta-learner scales "
+                "the losses of a model in mixed_float16 by itself, and no others: leave it out."
+            )
+        super().compile(*args, auto_scale_loss=False, **kwargs)
+
     def _groups(self) -> dict[str, Sequence[keras.Variable]]:
         """Returns all that can be learned, as groups of variables by name."""
         raise NotImplementedError(f"{type(self).__name__} must implement _groups().")

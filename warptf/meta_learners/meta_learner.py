@@ -26,6 +26,7 @@ from warptf.meta_learners.serving import Serving
 from warptf.meta_learners.task_axes import (
     as_task,
     has_step_axis,
+    inputs_of,
     leading_axes,
     parts_of,
     task_count,
@@ -38,6 +39,7 @@ from warptf.meta_learners.task_checks import (
 )
 from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.meta_learners.task_scoring import TaskScoring
+from warptf.meta_learners.tensor_kinds import check_inputs
 from warptf.objectives.objective import Objective
 from warptf.objectives.warp_grad import WarpGrad
 from warptf.partition import input_spec, output_spec
@@ -193,9 +195,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             )
         self._task_metrics = TaskMetrics(metrics, weighted_metrics, self._loss)
         # A loss or metrics given to Keras here would make `fit` call the model on a batch of tasks.
-        super().compile(
-            optimizer=optimizer, jit_compile=jit_compile is True, auto_scale_loss=False, **kwargs
-        )
+        super().compile(optimizer=optimizer, jit_compile=jit_compile is True, **kwargs)
         self._jit_tasks = jit_compile == "tasks" and not self.run_eagerly
         self._compile_outer_update(
             {
@@ -355,7 +355,11 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
                 f"the {where} data must be a tf.data.Dataset of warptf.tasks.Task, got "
                 f"{type(data).__name__}: use tf.data.Dataset.from_tensors(task) for one meta-batch."
             )
-        check_task(as_task(data.element_spec), self._model_input, steps, where, query_steps)
+        spec = as_task(data.element_spec)
+        check_task(spec, self._model_input, steps, where, query_steps)
+        for name, part in parts_of(spec).items():
+            inputs = inputs_of(part[0], self._model_input)
+            check_inputs(f"{name} of the {where} tasks", inputs, self.model)
         for first in data.take(1):
             task = as_task(first)
             check_task(task, self._model_input, steps, where, query_steps)

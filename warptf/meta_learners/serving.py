@@ -12,8 +12,9 @@ from warptf.export import export_learner
 from warptf.loss_scaling import losses_scaled_by
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.seeds import SERVING, task_seed
+from warptf.meta_learners.task_axes import inputs_of
 from warptf.meta_learners.task_checks import check_support, problem_in
-from warptf.meta_learners.tensor_kinds import check_dense
+from warptf.meta_learners.tensor_kinds import check_dense, check_inputs
 from warptf.partition import all_variables, output_spec
 from warptf.value_checks import refuse
 
@@ -52,6 +53,7 @@ class Serving:
         x = _as_tensors(x, tf.nest.is_nested(self._model_input))
         y = _as_tensors(y, tf.nest.is_nested(output_spec(self.model)))
         check_support(x, y, self._model_input)
+        check_inputs("the support set", inputs_of(x, self._model_input), self.model)
         refuse(problem_in((x, y), "support set", self._model_input, self._loss))
         self._resolve_specs((x, y), (x, y))
         size = None if batch_size is None else positive_integer("batch_size", batch_size)

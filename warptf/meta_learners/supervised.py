@@ -12,6 +12,7 @@ from warptf.inner_optimizers.sgd import SGD
 from warptf.meta_learners.checked_data import checked
 from warptf.meta_learners.task_axes import (
     as_task,
+    inputs_of,
     leading_axes,
     map_tasks,
     mean_over_tasks,
@@ -21,6 +22,7 @@ from warptf.meta_learners.task_axes import (
 )
 from warptf.meta_learners.task_checks import check_task, problem_in
 from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
+from warptf.meta_learners.tensor_kinds import check_inputs
 from warptf.partition import FunctionalLearner, input_spec, output_spec
 from warptf.reported import reported_dtype
 from warptf.tasks.task import Task
@@ -81,6 +83,8 @@ class Supervised(Experience):
             task = as_task(first)
             check_task(task, spec, 1, where, query_steps=False)
             for name, part in parts_of(task).items():
+                inputs = inputs_of(part[0], spec)
+                check_inputs(f"{name} of the {where} tasks", inputs, learner.model)
                 if leading_axes(part[0], spec) != 2:
                     raise ValueError(
                         f"{where} tasks' {name}: must have no step axis, [T, B, ...], for the "

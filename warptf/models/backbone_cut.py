@@ -49,8 +49,8 @@ def cut_backbone(backbone: keras.Model, with_block: bool) -> Cut:
                 inner.trainable = False
         return Cut(_frozen(images, place), block)
     raise ValueError(
-        f"backbone {backbone.name!r} cannot be cut before its last {_BLOCK_KERNELS} kernels: adapt "
-        "the head, or film."
+        f"backbone {backbone.name!r} cannot be cut before its last {_BLOCK_KERNELS} kernels: give "
+        "`adapt` head or film, and leave `train_last_block` out."
     )
 
 
@@ -125,13 +125,17 @@ def trunk_features(trunk: keras.Model, images: Any, given: Any) -> Any:
     Raises:
         ValueError: it does not take such images.
     """
+    problem = ValueError(
+        f"the backbone does not take images of `input_shape` {tuple(given)}: its own is "
+        f"{trunk.input_shape}; give the one that it has."
+    )
+    # Of what is symbolic, layers that are built do not look at all axes.
+    if not tf.TensorShape(trunk.input_shape).is_compatible_with(images.shape):
+        raise problem
     try:
         return trunk(images)
     except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"the backbone does not take images of input_shape {tuple(given)}: its own is "
-            f"{trunk.input_shape}; give the one that it has."
-        ) from error
+        raise problem from error
 
 
 def pooled_mean(x: Any) -> Any:

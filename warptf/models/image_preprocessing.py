@@ -46,8 +46,8 @@ def preprocessed(images: Any, preprocessing: Preprocessing) -> Any:
         )
     if preprocessing in ("imagenet", "caffe") and images.shape[-1] != 3:
         raise ValueError(
-            f"preprocessing {preprocessing!r} is for images of three channels, got "
-            f"{images.shape[-1]}: use 'none'."
+            f"`preprocessing` ({preprocessing}) is for images of three channels, got "
+            f"{images.shape[-1]}: give none."
         )
     if preprocessing == "none":
         return images

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from warptf.tasks.array_files import read_arrays
 from warptf.tasks.names import normal_names
 
 
@@ -110,20 +111,19 @@ class CharacterBank:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If the file is damaged or holds something else.
+            ValueError: If the file is damaged, holds something else, or more than a GiB.
         """
         path = os.fspath(path)
         if not os.path.isfile(path):
             raise FileNotFoundError(f"`path`: no character bank at {path!r}; write it with `save`.")
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-                fields = {name: content[name] for name in ("images", "alphabets", "names")}
+            images, alphabets, names = read_arrays(path, ("images", "alphabets", "names"))
         except (ValueError, TypeError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"`path`: {path!r} is damaged or is no character bank ({error}); delete it and "
                 "write it anew with `save`."
             ) from error
-        return cls(fields["images"], fields["alphabets"], [str(name) for name in fields["names"]])
+        return cls(images, alphabets, [str(name) for name in names])
 
 
 def _checked_images(images: np.ndarray) -> np.ndarray:

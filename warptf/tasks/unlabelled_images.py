@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from warptf.tasks.image_bank import ImageBank
+from warptf.tasks.image_decoding import MAX_PIXELS
 from warptf.tasks.image_files import bank_of_files, checked_format, existing_directory
 from warptf.tasks.image_listing import listed_images, report_passed_over
 
@@ -19,6 +20,7 @@ def images_bank(
     cache_dir: str | os.PathLike[str] | None = None,
     *,
     resize: bool = True,
+    max_pixels: int = MAX_PIXELS,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[ImageBank, list[str]]:
     """Read the images of one folder, as `image_folder_bank` reads those of classes.
@@ -29,6 +31,7 @@ def images_bank(
         channels: As of `image_folder_bank`. Defaults to 3.
         cache_dir: As of `image_folder_bank`.
         resize: As of `image_folder_bank`. Defaults to `True`.
+        max_pixels: As of `image_folder_bank`. Defaults to 89 million.
         progress: Called with a line of text now and then. Defaults to `None`.
 
     Returns:
@@ -46,5 +49,7 @@ def images_bank(
         raise ValueError(f"`directory`: {root!r} has no image; name a folder of images.")
     report_passed_over(root, found.passed_over, found.hidden, progress)
     labels = np.zeros(len(files), np.int64)
-    bank = bank_of_files("images", root, files, labels, [_CLASS], form, cache_dir, progress)
+    bank = bank_of_files(
+        "images", root, files, labels, [_CLASS], form, cache_dir, progress, max_pixels
+    )
     return bank, files
