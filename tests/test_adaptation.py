@@ -7,10 +7,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from contracts.learners import Problem, squared_error
+from contracts.learners import Problem, batch_of, parameters_at, squared_error
 from contracts.numerics import NumpySGD, assert_close, double_precision
 
-from warptf.adaptation import Adaptation, dense_gradient, take_step
+from warptf.adaptation import (
+    InnerProblem,
+    TaskBatches,
+    adapt,
+    dense_gradient,
+    plain,
+    take_step,
+)
 from warptf.inner_optimizers import SGD, Adam
 from warptf.layers import WarpDense
 from warptf.partition import FunctionalLearner
@@ -67,9 +74,10 @@ class FactoredMap:
 
     def warped(self, alpha: float) -> tuple[float, list[tf.Tensor]]:
         """L(Omega(theta - alpha Delta theta)) and Delta theta, by the library."""
-        problem = Adaptation(self.learner, SGD(alpha), squared_error)
+        problem = InnerProblem(self.learner, SGD(alpha), squared_error)
         phi, batch = constants(self.phi), (tf.constant(self.x), tf.constant(self.y))
-        step = problem.step(problem.start(constants(self.theta), SEED), phi, [], batch)
+        start = problem.start(parameters_at(self.theta, self.phi), SEED)
+        step = plain(problem, *start, batch_of((self.x, self.y)))
         output = problem.loss(step.after.theta, phi, step.after.state, batch)
         return float(output.loss), step.gradients
 
@@ -96,6 +104,19 @@ def test_steps_without_a_rate_change_nothing() -> None:
     np.testing.assert_allclose(loss, factored.loss(factored.omega(factored.theta)), rtol=1e-12)
 
 
+class Losses:
+    """An observer that adds up the losses of the steps."""
+
+    def begin(self, start: Any) -> Any:
+        return tf.constant(0.0, tf.float64)
+
+    def observe(self, k: Any, step: Any, carry: Any) -> Any:
+        return carry + step.loss
+
+    def end(self, adapted: Any, carry: Any) -> Any:
+        return carry
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("steps", [4, tf.constant(4), 0])
 def test_the_loop_is_its_steps(compiled: bool, steps: Any) -> None:
@@ -111,13 +132,10 @@ def test_the_loop_is_its_steps(compiled: bool, steps: Any) -> None:
     weights = [np.array(w) for w in problem.model.weights]
 
     def run() -> Any:
-        def body(k: Any, inner: Any, total: Any) -> Any:
-            batch = take_step((tf.constant(x), tf.constant(y)), k, True)
-            step = problem.adaptation.step(inner, constants(problem.phi), [], batch)
-            return step.after, total + step.loss
-
-        start = problem.adaptation.start(constants(problem.theta), SEED)
-        return problem.adaptation.run(start, steps, body, tf.constant(0.0, tf.float64))
+        batches = TaskBatches((tf.constant(x), tf.constant(y)), support_has_steps=True)
+        observers = [Losses()]
+        adapted = adapt(problem.adaptation, problem.start(), batches, steps, observers=observers)
+        return adapted.final, adapted.observed[0]
 
     inner, total = (tf.function(run, autograph=False) if compiled else run)()
     assert_close(inner.theta, theta, 1e-10)
@@ -130,9 +148,8 @@ def test_the_loop_is_its_steps(compiled: bool, steps: Any) -> None:
 
 def test_a_step_tells_where_it_was_and_where_it_went() -> None:
     problem = Problem("dense", Adam(0.1))
-    batch, phi = problem.batch(0), constants(problem.phi)
-    start = problem.inner()
-    step = problem.adaptation.step(start, phi, [], tuple(constants(batch)))
+    batch, start = problem.batch(0), problem.inner()
+    step = plain(problem.adaptation, start, problem.start().shared, batch_of(batch))
     loss, gradients, _ = problem.plain.gradients(problem.theta, problem.phi, batch)
     np.testing.assert_allclose(step.loss, loss, rtol=1e-12)
     assert_close(step.gradients, gradients, 1e-12)
@@ -149,7 +166,7 @@ def test_penalties_of_the_layers_are_part_of_the_loss() -> None:
         Layers.ActivityRegularization(l2=0.1),
     ]
     learner = FunctionalLearner(keras.Sequential([keras.Input((2,)), *layers]))
-    problem = Adaptation(learner, SGD(0.1), squared_error)
+    problem = InnerProblem(learner, SGD(0.1), squared_error)
     rng = np.random.default_rng(0)
     w, a, x, y = (rng.normal(size=(2, 2)) for _ in range(4))
     output = problem.loss(constants([w]), constants([a]), [], (tf.constant(x), tf.constant(y)))
@@ -164,7 +181,7 @@ def test_losses_by_example_and_reduced_ones_give_the_same() -> None:
     problem = Problem("dense", SGD(0.1))
     batch, phi = tuple(constants(problem.batch(0))), constants(problem.phi)
     values = [
-        Adaptation(problem.learner, problem.optimizer, loss)
+        InnerProblem(problem.learner, problem.optimizer, loss)
         .loss(constants(problem.theta), phi, problem.inner().state, batch)
         .loss
         for loss in ("mse", keras.losses.MeanSquaredError(), squared_error)
@@ -176,7 +193,7 @@ def test_batch_statistics_start_anew_and_gather_along_the_steps() -> None:
     problem = Problem("batch-norm", SGD(0.1))
     for variable in problem.model.non_trainable_variables:
         variable.assign(variable + 5.0)
-    inner, phi = problem.inner(), constants(problem.phi)
+    inner, shared = problem.start()
     mean, variance = np.zeros(4), np.ones(4)
     for k in range(3):
         x, y = problem.batch(k)
@@ -184,7 +201,7 @@ def test_batch_statistics_start_anew_and_gather_along_the_steps() -> None:
         hidden = x @ kernel + bias
         mean = 0.9 * mean + 0.1 * hidden.mean(axis=0)
         variance = 0.9 * variance + 0.1 * hidden.var(axis=0)
-        inner = problem.adaptation.step(inner, phi, [], (tf.constant(x), tf.constant(y))).after
+        inner = plain(problem.adaptation, inner, shared, batch_of((x, y))).after
     np.testing.assert_allclose(inner.state[0], mean, rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(inner.state[1], variance, rtol=1e-7)
 
@@ -192,15 +209,15 @@ def test_batch_statistics_start_anew_and_gather_along_the_steps() -> None:
 def test_dropout_masks_follow_the_seed_and_the_step() -> None:
     layers = [Layers.Dropout(0.5), Layers.Dense(1, use_bias=False)]
     learner = FunctionalLearner(keras.Sequential([keras.Input((30,)), *layers]))
-    problem = Adaptation(learner, SGD(0.0), squared_error)
+    problem = InnerProblem(learner, SGD(0.0), squared_error)
     # One example per input, so that each prediction tells whether its input was dropped.
     batch = (tf.eye(30, dtype=tf.float64), tf.zeros((30, 1), tf.float64))
     theta = [tf.ones((30, 1), tf.float64)]
 
     def masks(seed: int, steps: int = 2) -> list[np.ndarray]:
-        inner, found = problem.start(theta, tf.constant([seed, 0])), []
+        (inner, shared), found = problem.start(parameters_at(theta), tf.constant([seed, 0])), []
         for _ in range(steps):
-            step = problem.step(inner, [], [], batch)
+            step = plain(problem, inner, shared, batch_of(batch))
             inner = step.after
             found.append(step.predictions.numpy()[:, 0])
         return found
@@ -216,9 +233,9 @@ def test_context_starts_from_zero_whatever_the_variables_hold() -> None:
     problem = Problem("context", SGD(0.1, 0.5))
     for variable in problem.learner.partition.context_variables:
         variable.assign(variable + 1.0)
-    start = problem.adaptation.start(problem.learner.initial_theta(), SEED)
-    assert [t.shape for t in start.theta[-2:]] == [(2,), (2,)]
-    for value in (*start.theta[-2:], *start.optimizer):
+    start = problem.adaptation.start(problem.adaptation.parameters(), SEED).state
+    assert [t.shape for t in start.context] == [(2,), (2,)]
+    for value in (*start.context, *start.optimizer):
         np.testing.assert_array_equal(value, np.zeros(value.shape))
 
 
@@ -250,4 +267,4 @@ def test_gradients_are_dense_and_zero_where_there_is_no_path() -> None:
 )
 def test_losses_that_are_none_are_refused(loss: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Adaptation(Problem("dense", SGD(0.1)).learner, SGD(0.1), loss)
+        InnerProblem(Problem("dense", SGD(0.1)).learner, SGD(0.1), loss)

@@ -33,8 +33,11 @@ LEVELS = {
     "diagnostics": 2,
     "experience": 2,
     "second_derivatives": 2,
-    "objectives": 4,
+    "distribution": 0,
+    "needs": 0,
     "initializations": 4,
+    # An objective that differentiates the whole adaptation takes an initialisation along.
+    "objectives": 5,
     # Serving needs the inner loop alone; the `export` of agents and meta-learners calls it.
     "export": 4,
     "reinforcement": 5,

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from warptf.adaptation import Adaptation, InnerState
+from warptf.adaptation import InnerProblem, InnerState, Parameters, TaskBatches, adapt
 from warptf.compiled_loss import plain
 from warptf.partition import FunctionalLearner, input_spec, output_spec
 from warptf.request_checks import accepted
@@ -27,7 +27,7 @@ class ServedLearner(tf.Module):
         seed: two integers from which every adaptation's random numbers derive.
     """
 
-    def __init__(self, problem: Adaptation, label_spec: Any, steps: int, seed: tf.Tensor) -> None:
+    def __init__(self, problem: InnerProblem, label_spec: Any, steps: int, seed: tf.Tensor) -> None:
         super().__init__(name="served_learner")
         learner = problem.learner
         self._problem = problem
@@ -57,18 +57,14 @@ class ServedLearner(tf.Module):
         )
 
     def _run(self, support_x: Any, support_y: Any, steps: tf.Tensor) -> InnerState:
-        problem, phi = self._problem, [tf.convert_to_tensor(v) for v in self._phi]
-        hyper = [tf.convert_to_tensor(v) for v in self._hyper]
-        theta = [tf.convert_to_tensor(v) for v in self._start_theta]
-        state = [tf.convert_to_tensor(v) for v in self._start_state]
-        if problem.learner.starts_from_support:
-            theta, state = problem.learner.start(theta, phi, state, (support_x, support_y))
-        start = InnerState(theta, problem.start_optimizer(theta, tf.constant(self._seed)), state)
-
-        def body(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerState, Any]:
-            return problem.step(inner, phi, hyper, (support_x, support_y)).after, carry
-
-        return problem.run(start, steps, body)[0]
+        problem, support = self._problem, (support_x, support_y)
+        moving, phi, hyper, state = (
+            [tf.convert_to_tensor(v) for v in values]
+            for values in (self._start_theta, self._phi, self._hyper, self._start_state)
+        )
+        parameters = Parameters(*problem.learner.split(moving), phi, hyper)
+        start = problem.start(parameters, tf.constant(self._seed), support, state)
+        return adapt(problem, start, TaskBatches(support), steps).final
 
     def _accepted(self, support_x: Any, support_y: Any, steps: tf.Tensor) -> tuple[Any, Any, Any]:
         labels = self._problem.class_labels(support_y)
@@ -86,13 +82,13 @@ class ServedLearner(tf.Module):
         """Adapts to a support set and predicts a query set; the artefact stays as it is."""
         support_x, support_y, steps = self._accepted(support_x, support_y, steps)
         final = self._run(support_x, support_y, steps)
-        return self._forward(final.theta, final.state, query_x)
+        return self._forward(final.moving, final.state, query_x)
 
     def _adapt(self, support_x: Any, support_y: Any, steps: tf.Tensor) -> dict[str, tf.Tensor]:
         """Adapts to a support set and keeps the adapted weights for `predict`."""
         support_x, support_y, steps = self._accepted(support_x, support_y, steps)
         final = self._run(support_x, support_y, steps)
-        for variable, value in zip(self._theta, final.theta, strict=True):
+        for variable, value in zip(self._theta, final.moving, strict=True):
             variable.assign(value)
         for variable, value in zip(self._state, final.state, strict=True):
             variable.assign(value)
@@ -106,7 +102,7 @@ class ServedLearner(tf.Module):
 
 
 def export_learner(
-    problem: Adaptation,
+    problem: InnerProblem,
     path: Any,
     label_spec: Any,
     steps: int,

@@ -226,6 +226,15 @@ class FunctionalLearner:
         task = [tf.convert_to_tensor(v.value) for v in self.partition.task_variables]
         return task + [tf.zeros(v.shape, v.dtype) for v in self.partition.context_variables]
 
+    def split(self, theta: Sequence[tf.Tensor]) -> tuple[Tensors, Tensors]:
+        """Returns values of `theta_variables` as those of the task and of the context variables.
+
+        Args:
+            theta: one for each variable.
+        """
+        count = len(self.partition.task_variables)
+        return list(theta[:count]), list(theta[count:])
+
     def warp_values(self) -> Tensors:
         r"""Returns the values of $\phi$."""
         return [tf.convert_to_tensor(v.value) for v in self.partition.warp_variables]

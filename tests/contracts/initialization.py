@@ -12,9 +12,9 @@ from contracts.learners import Problem
 from contracts.numerics import Batch, assert_close, double_precision, inner_product
 
 from warptf import initializations
-from warptf.adaptation import InnerState, InnerStep
+from warptf.adaptation import Adapted, InnerStep, Start, TaskAdaptation, TaskBatches
 from warptf.initializations import Initialization
-from warptf.initializations.initialization import Adapted, InitializationStep
+from warptf.initializations.initialization import InitializationStep
 from warptf.inner_optimizers import SGD
 
 Factory = Callable[[], Initialization]
@@ -67,53 +67,37 @@ class Task:
     ) -> None:
         self.problem, self.query, self.steps = problem, query, steps
         self.support = [support[min(k, len(support) - 1)] for k in range(steps)]
-        self.count = len(problem.theta) - context
-        self._phi = [tf.constant(p) for p in problem.phi]
+        self.context = context
 
     def learn(self, initialization: Initialization, theta: Any) -> InitializationStep:
         """Lets an initialisation learn from the task, starting at all of theta."""
+        start = self.problem.start(theta, context=self.context)
+        support = tuple(tf.stack(part) for part in zip(*self.support, strict=True))
+        batches = TaskBatches(support, tuple(map(tf.constant, self.query)), True)
         return initialization.learn(
-            lambda *args: self._adapt(theta, *args),
-            [tf.convert_to_tensor(t) for t in theta[: self.count]],
-            lambda inner: self._loss(inner, self.support[-1]),
-            lambda inner: self._loss(inner, self.query),
+            TaskAdaptation(
+                self.problem.adaptation,
+                start.shared,
+                tf.constant([1, 2]),
+                None,
+                batches,
+                self.steps,
+                observers=[Counter()],
+            )
         )
 
-    def _loss(self, inner: InnerState, batch: Batch) -> tf.Tensor:
-        batch = tuple(map(tf.constant, batch))
-        return self.problem.adaptation.loss(inner.theta, self._phi, inner.state, batch).loss
 
-    def _adapt(
-        self,
-        full: Any,
-        theta: Any,
-        observe: Callable[..., Any],
-        carry: Any,
-        meta_weight: float | None = None,
-    ) -> Adapted:
-        adaptation, count = self.problem.adaptation, self.count
-        x, y = (tf.stack(part) for part in zip(*self.support, strict=True))
-        query = tuple(map(tf.constant, self.query))
-        tilt = None if meta_weight is None else (meta_weight, query)
+class Counter:
+    """An observer that counts the steps."""
 
-        def body(k: tf.Tensor, inner: InnerState, both: Any) -> Any:
-            batch = (tf.gather(x, k), tf.gather(y, k))
-            step = adaptation.step(inner, self._phi, [], batch, tilt)
-            return step.after, (observe(both[0], _seen(step, count)), both[1] + 1)
+    def begin(self, start: Start) -> tf.Tensor:
+        return tf.constant(0)
 
-        context = [tf.convert_to_tensor(t) for t in full[count:]]
-        start = adaptation.start([*theta, *context], tf.constant([1, 2]))
-        final, (observed, rest) = adaptation.run(start, self.steps, body, (carry, tf.constant(0)))
-        return Adapted(final, observed, rest)
+    def observe(self, k: tf.Tensor, step: InnerStep, carry: tf.Tensor) -> tf.Tensor:
+        return carry + 1
 
-
-def _seen(step: InnerStep, count: int) -> InnerStep:
-    """The step without context variables."""
-    return step._replace(
-        before=step.before._replace(theta=step.before.theta[:count]),
-        after=step.after._replace(theta=step.after.theta[:count]),
-        gradients=step.gradients[:count],
-    )
+    def end(self, adapted: Adapted, carry: tf.Tensor) -> tf.Tensor:
+        return carry
 
 
 def check_initialization(factory: Factory) -> None:
@@ -158,7 +142,7 @@ def check_gradient_fits_theta(factory: Factory) -> None:
         velocity = [0.5 * m - 0.2 * g for m, g in zip(velocity, gradients, strict=True)]
         expected = [t + m for t, m in zip(expected, velocity, strict=True)]
     assert_close(state.theta, expected, 1e-5 if theta[0].dtype == np.float32 else 1e-12)
-    assert int(once.adapted.rest) == task.steps
+    assert int(once.adapted.observed[0]) == task.steps
     if not initialization.learns:
         assert once.gradient is None
         return

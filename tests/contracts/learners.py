@@ -8,7 +8,15 @@ import numpy as np
 import tensorflow as tf
 from contracts.numerics import Batch, PlainLearner
 
-from warptf.adaptation import Adaptation, InnerState
+from warptf.adaptation import (
+    InnerProblem,
+    InnerState,
+    Parameters,
+    Start,
+    StepBatch,
+    TaskBatches,
+    batch_at,
+)
 from warptf.inner_optimizers import InnerOptimizer
 from warptf.layers import (
     ContextFiLM,
@@ -163,7 +171,7 @@ class Problem:
         self.learner = FunctionalLearner(self.model)
         self.optimizer = optimizer
         optimizer.build_for(self.learner.theta_variables)
-        self.adaptation = Adaptation(self.learner, optimizer, self.loss)
+        self.adaptation = InnerProblem(self.learner, optimizer, self.loss)
         rng = np.random.default_rng(0)
         for variable in self.model.trainable_variables:
             variable.assign(variable + 0.3 * rng.normal(size=variable.shape))
@@ -187,8 +195,33 @@ class Problem:
             return x, rng.normal(size=(size, self.kind.outputs)).astype(floatx)
         return x, rng.integers(0, self.kind.classes, size)
 
+    def start(self, theta: Any = None, hyper: Any = (), context: int = 0) -> Start:
+        """Where adaptation starts: at theta, or at values given for it.
+
+        Args:
+            theta: the values; those of the problem if `None`.
+            hyper: values of learned hyper-parameters.
+            context: how many of theta, counted from the end, count as context variables.
+        """
+        values = [tf.convert_to_tensor(t) for t in (self.theta if theta is None else theta)]
+        count = len(values) - context
+        parameters = parameters_at(values[:count], self.phi, hyper, values[count:])
+        return self.adaptation.start(parameters, tf.constant([1, 2]))
+
     def inner(self, state: Sequence[Any] = ()) -> InnerState:
-        """The state at theta, with the given optimizer state."""
-        theta = [tf.constant(t) for t in self.theta]
-        start = self.adaptation.start(theta, tf.constant([1, 2]))
+        """The state at theta, context counted in, with the given optimizer state."""
+        start = self.start().state
         return start._replace(optimizer=[tf.constant(s) for s in state]) if state else start
+
+
+def parameters_at(theta: Any, phi: Any = (), hyper: Any = (), context: Any = ()) -> Parameters:
+    """Parameters from arrays."""
+    return Parameters(
+        *([tf.convert_to_tensor(v) for v in part] for part in (theta, context, phi, hyper))
+    )
+
+
+def batch_of(batch: Any, meta_batch: Any = None) -> StepBatch:
+    """The mini-batches of one step."""
+    both = [None if b is None else tuple(map(tf.constant, b)) for b in (batch, meta_batch)]
+    return batch_at(TaskBatches(*both), tf.constant(0))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from warptf.adaptation import Adaptation, InnerStep
+from warptf.adaptation import InnerProblem, InnerStep, TaskBatches, batch_at, plain
 from warptf.compiled_loss import CompiledLoss
 from warptf.inner_optimizers import SGD
 from warptf.meta_learners.task_metrics import TaskMetrics
@@ -145,11 +145,11 @@ def step(
     weights = compile_arguments.get("loss_weights")
     loss = CompiledLoss(compile_arguments["loss"], model, weights)
     learner = FunctionalLearner(model)
-    problem = Adaptation(learner, SGD(RATE), loss)
+    problem = InnerProblem(learner, SGD(RATE), loss)
     batch = (x, y) if weight is None else (x, y, weight)
     batch = tf.nest.map_structure(tf.convert_to_tensor, batch)
-    start = problem.start(learner.initial_theta(), SEED)
-    return problem.step(start, learner.warp_values(), [], batch)
+    start = problem.start(problem.parameters(), SEED)
+    return plain(problem, *start, batch_at(TaskBatches(batch), tf.constant(0)))
 
 
 def scores(
@@ -160,7 +160,7 @@ def scores(
     loss = CompiledLoss(given["loss"], model, given.get("loss_weights"))
     metrics = TaskMetrics(given.get("metrics"), given.get("weighted_metrics"), loss)
     learner = FunctionalLearner(model)
-    problem = Adaptation(learner, SGD(RATE), loss)
+    problem = InnerProblem(learner, SGD(RATE), loss)
     batch = (x, y) if weight is None else (x, y, weight)
     batch = tf.nest.map_structure(tf.convert_to_tensor, batch)
     state = learner.initial_state(SEED)

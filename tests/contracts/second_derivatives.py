@@ -7,12 +7,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 from contracts.keras_row import EXACT, FLAT, REFUSED, Row
+from contracts.learners import batch_of, parameters_at
 from contracts.numerics import double_precision, inner_product, single_precision
 
 import warptf
-from warptf.adaptation import Adaptation, InnerState, dense_gradient
+from warptf.adaptation import (
+    InnerProblem,
+    InnerState,
+    InnerStep,
+    TaskAdaptation,
+    TaskBatches,
+    dense_gradient,
+    plain,
+)
 from warptf.initializations import MAML
-from warptf.initializations.initialization import Adapted
 from warptf.inner_optimizers import SGD
 from warptf.meta_learners.derivative_check import check_derivatives
 from warptf.objectives import WarpGrad
@@ -90,36 +98,37 @@ class Setting:
         for variable in model.trainable_variables:
             variable.assign(variable + 0.02 * rng.normal(size=variable.shape))
         learner = FunctionalLearner(model)
-        self.problem = Adaptation(learner, SGD(row.rate), _as_it_is)
+        self.problem = InnerProblem(learner, SGD(row.rate), _as_it_is)
         self.theta, self.phi = learner.initial_theta(), learner.warp_values()
         self.batch = (self.x, tf.zeros([BATCH]))
         self.seed = tf.constant([1, 2])
 
     def start(self, theta: Any) -> InnerState:
-        return self.problem.start(theta, self.seed)
+        return self.problem.start(parameters_at(theta, self.phi), self.seed).state
+
+    def step(self, theta: Any, phi: Any) -> InnerStep:
+        """One step of gradient descent."""
+        start = self.problem.start(parameters_at(theta, phi), self.seed)
+        return plain(self.problem, *start, batch_of(self.batch))
 
     def stepped_loss(self, theta: Any, phi: Any) -> float:
         """The meta loss after one step of gradient descent, from first derivatives alone."""
-        after = self.problem.step(self.start(theta), phi, (), self.batch).after
+        after = self.step(theta, phi).after
         return float(self.problem.meta_loss(after.theta, phi, after.state, self.batch).loss)
 
     def exact(self) -> tuple[Any, Any]:
         """MAML's gradient in theta_0 and exact WarpGrad's in phi."""
 
-        def adapt(theta: Any, observe: Any, observed: Any) -> Adapted:
-            step = self.problem.step(self.start(theta), self.phi, (), self.batch)
-            return Adapted(step.after, observed, ())
-
-        def meta_loss(inner: InnerState) -> tf.Tensor:
-            return self.problem.meta_loss(inner.theta, self.phi, inner.state, self.batch).loss
-
-        maml = MAML().learn(adapt, self.theta, meta_loss, meta_loss).gradient
-        given = self.start(self.theta), self.phi, (), self.batch, self.batch
+        shared = parameters_at(self.theta, self.phi)
+        batches = TaskBatches(self.batch, self.batch)
+        task = TaskAdaptation(self.problem, shared, self.seed, self.batch, batches, 1)
+        maml = MAML().learn(task).gradient
+        given = *task.start(), batch_of(self.batch, self.batch)
         return maml, WarpGrad().lookahead(self.problem, *given).phi_gradient
 
     def first_order(self) -> tuple[Any, Any]:
         """What is left of the two without second derivatives."""
-        after = self.problem.step(self.start(self.theta), self.phi, (), self.batch).after
+        after = self.step(self.theta, self.phi).after
         given = [list(after.theta), list(self.phi)]
         with tf.GradientTape() as tape:
             tape.watch(given)
@@ -153,7 +162,7 @@ class Setting:
         """Checks the layer as `fit` does."""
         parts = {"objective": WarpGrad(), "initialization": MAML()}
         support = tf.nest.map_structure(lambda t: t[tf.newaxis], self.batch)
-        check_derivatives(self.problem, parts, support, lambda one: one)
+        check_derivatives(self.problem, parts, support, False)
 
     def depends(self) -> bool:
         """Whether the loss has a derivative, or is flat."""

@@ -149,7 +149,7 @@ def test_implicit_maml_solves_the_system_of_a_network(kind: str, graph: bool) ->
 
     def learn(theta: Any) -> Any:
         learned = task.learn(ImplicitMAML(rho, conjugate_gradient_steps=60), theta)
-        return learned.gradient, learned.adapted.final.theta
+        return learned.gradient, learned.adapted.final.moving
 
     theta = [tf.constant(t) for t in problem.theta]
     gradient, final = tf.function(learn, autograph=False)(theta) if graph else learn(theta)

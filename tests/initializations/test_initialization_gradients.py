@@ -198,7 +198,7 @@ def test_an_initialization_of_ones_own_must_learn() -> None:
         pass
 
     with pytest.raises(NotImplementedError, match="Nothing must implement learn"):
-        Nothing().learn(None, [], None, None)
+        Nothing().end(None, ())
 
 
 def test_only_exact_maml_differentiates_the_adaptation() -> None:

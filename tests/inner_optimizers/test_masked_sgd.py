@@ -10,7 +10,7 @@ from contracts.numerics import assert_close
 from meta_learners.problems import classification_tasks, cross_entropy, network, stream
 
 import warptf
-from warptf.adaptation import Adaptation
+from warptf.adaptation import InnerProblem
 from warptf.inner_optimizers import SGD, MaskedSGD, Proximal
 from warptf.layers import BatchNormalization, ContextFiLM
 from warptf.partition import FunctionalLearner
@@ -196,9 +196,9 @@ def test_adaptation_draws_masks_from_a_stream_of_their_own() -> None:
     learner = FunctionalLearner(network(dropout=0.3))
     optimizer = MaskedSGD(ALPHA)
     optimizer.build_for(learner.theta_variables)
-    problem = Adaptation(learner, Proximal(optimizer, 0.1), cross_entropy())
+    problem = InnerProblem(learner, Proximal(optimizer, 0.1), cross_entropy())
     theta, seed = learner.initial_theta(), tf.constant([5, 6])
-    start, again = problem.start(theta, seed), problem.start(theta, seed)
+    start, again = (problem.start(problem.parameters(), seed).state for _ in range(2))
     noise = start.optimizer[len(theta) :]
     assert len(noise) == 2
     for a, b in zip(noise, again.optimizer[len(theta) :], strict=True):

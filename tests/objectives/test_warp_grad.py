@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from contracts.learners import KINDS, Problem
+from contracts.learners import KINDS, Problem, batch_of, parameters_at
 from contracts.numerics import (
     Arrays,
     NumpyAdam,
@@ -84,9 +84,9 @@ class Setting:
         return self.problem.plain.loss(constant, phi, self.meta_batch)
 
     def lookahead(self, objective: WarpGrad, hyper: Any = ()) -> Lookahead:
-        batches = [tuple(map(tf.constant, b)) for b in (self.batch, self.meta_batch)]
-        phi = [tf.constant(p) for p in self.problem.phi]
-        return objective.lookahead(self.problem.adaptation, self.inner, phi, hyper, *batches)
+        shared = parameters_at((), self.problem.phi, hyper)
+        batch = batch_of(self.batch, self.meta_batch)
+        return objective.lookahead(self.problem.adaptation, self.inner, shared, batch)
 
 
 @double
@@ -113,9 +113,9 @@ def test_approximate_gradient_is_that_of_equation_8(kind: str, rule: str) -> Non
     look = setting.lookahead(objective)
     assert_gradient(look.phi_gradient, setting.equation_8, setting.problem.phi)
     # The same from the stepped point alone, with no inner step.
-    phi = [tf.constant(p) for p in setting.problem.phi]
+    shared = parameters_at((), setting.problem.phi)
     meta_batch = tuple(map(tf.constant, setting.meta_batch))
-    stored = objective.stored(setting.problem.adaptation, look.step.after, phi, meta_batch)
+    stored = objective.stored(setting.problem.adaptation, look.step.after, shared, meta_batch)
     assert stored.step is None and stored.hyper_gradient == []
     assert_close(stored.phi_gradient, look.phi_gradient, 1e-12)
     np.testing.assert_allclose(stored.meta_loss, look.meta_loss, rtol=1e-12)
@@ -148,11 +148,8 @@ def test_exact_gradient_on_a_quadratic_has_the_closed_form() -> None:
     ):
         look = WarpGrad(mode, central=True).lookahead(
             problem.adaptation,
-            problem.inner(),
-            [tf.constant(p) for p in problem.phi],
-            [],
-            (tf.constant(x), tf.constant(y)),
-            (tf.constant(x_meta), tf.constant(y_meta)),
+            *problem.start(),
+            batch_of((x, y), (x_meta, y_meta)),
         )
         np.testing.assert_allclose(look.phi_gradient[0], [[expected]], rtol=1e-9)
 
@@ -264,10 +261,8 @@ def test_where_the_meta_loss_is_flat_only_zeros_come_back(mode: str) -> None:
     x = tf.constant([[1.0], [-2.0]], tf.float64)
     look = WarpGrad(mode).lookahead(
         problem.adaptation,
-        problem.inner(),
-        [tf.constant(p) for p in problem.phi],
-        [],
-        *[(x, x)] * 2,
+        *problem.start(),
+        batch_of((x, x), (x, x)),
     )
     np.testing.assert_array_equal(look.phi_gradient[0], [[0.0]])
 
@@ -283,7 +278,7 @@ def test_an_objective_that_replays_steps_has_no_term_without_one() -> None:
         pass
 
     with pytest.raises(NotImplementedError, match="Replaying replays inner steps"):
-        Replaying().stored(None, None, [], None)
+        Replaying().stored(None, None, None, None)
 
 
 def test_objectives_survive_json() -> None:
@@ -319,7 +314,7 @@ def test_an_objective_of_ones_own_must_have_a_lookahead() -> None:
         pass
 
     with pytest.raises(NotImplementedError, match="Nothing must implement lookahead"):
-        Nothing().lookahead(None, None, [], [], None, None)
+        Nothing().lookahead(None, None, None, None)
 
 
 def test_only_the_approximate_objective_does_without_the_inner_step() -> None:

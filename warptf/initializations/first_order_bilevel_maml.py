@@ -1,17 +1,11 @@
 """First-order bilevel MAML."""
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import tensorflow as tf
 
-from warptf.adaptation import InnerState
-from warptf.initializations.initialization import (
-    AdaptFunction,
-    InitializationStep,
-    Tensors,
-    observe_nothing,
-)
+from warptf.adaptation import Adapted, Tensors, adapt, plain
 from warptf.initializations.proximal_initialization import (
     ProximalInitialization,
     positive_number,
@@ -60,26 +54,21 @@ class FirstOrderBilevelMAML(ProximalInitialization):
         self.perturbation = positive_number("perturbation", perturbation)
         self.symmetric = bool(symmetric)
 
-    def learn(
-        self,
-        adapt: AdaptFunction,
-        theta: Tensors,
-        task_loss: Callable[[InnerState], tf.Tensor],
-        meta_loss: Callable[[InnerState], tf.Tensor],
-    ) -> InitializationStep:
-        r"""Adapts with and without the perturbation, and returns the difference's estimate."""
-        adapted, nu = adapt(theta, observe_nothing, ()), self.perturbation
-        ahead = adapt(theta, observe_nothing, (), nu).final.theta
+    def end(self, adapted: Adapted, carry: Any) -> Tensors:
+        r"""Adapts again with the perturbation, and returns the difference's estimate."""
+        nu = self.perturbation
+        ahead = self._perturbed(adapted, nu)
         behind, width = adapted.final.theta, nu
         if self.symmetric:
-            behind, width = adapt(theta, observe_nothing, (), -nu).final.theta, 2.0 * nu
+            behind, width = self._perturbed(adapted, -nu), 2.0 * nu
         scale = self.proximal_weight / width
-        # Behind the task parameters, theta_K holds adapted context, which has no part in this.
-        gradient = [
-            tf.constant(scale, b.dtype) * (b - a)
-            for _, a, b in zip(theta, ahead, behind, strict=False)
-        ]
-        return InitializationStep(gradient, adapted)
+        return [tf.constant(scale, b.dtype) * (b - a) for a, b in zip(ahead, behind, strict=True)]
+
+    def _perturbed(self, adapted: Adapted, nu: float) -> Tensors:
+        r"""Returns $\theta_\nu$, from the same start by steps on the same mini-batches."""
+        step = functools.partial(plain, meta_weight=nu)
+        again = adapt(adapted.problem, adapted.start, adapted.batches, adapted.steps, step)
+        return again.final.theta
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -1,17 +1,9 @@
 """An initialisation that is not learned."""
 
-from collections.abc import Callable
+from typing import Any
 
-import tensorflow as tf
-
-from warptf.adaptation import InnerState
-from warptf.initializations.initialization import (
-    AdaptFunction,
-    Initialization,
-    InitializationStep,
-    Tensors,
-    observe_nothing,
-)
+from warptf.adaptation import Adapted
+from warptf.initializations.initialization import Initialization
 
 
 class Fixed(Initialization):
@@ -31,12 +23,5 @@ class Fixed(Initialization):
         r"""Whether $\theta_0$ moves."""
         return False
 
-    def learn(
-        self,
-        adapt: AdaptFunction,
-        theta: Tensors,
-        task_loss: Callable[[InnerState], tf.Tensor],
-        meta_loss: Callable[[InnerState], tf.Tensor],
-    ) -> InitializationStep:
-        """Adapts and learns nothing."""
-        return InitializationStep(None, adapt(theta, observe_nothing, ()))
+    def end(self, adapted: Adapted, carry: Any) -> None:
+        """Learns nothing."""

@@ -5,14 +5,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from warptf.adaptation import InnerState, dense_gradient, gradient_along
-from warptf.initializations.conjugate_gradient import solve
-from warptf.initializations.initialization import (
-    AdaptFunction,
-    InitializationStep,
+from warptf.adaptation import (
+    Adapted,
+    InnerState,
+    LossOutput,
     Tensors,
-    observe_nothing,
+    dense_gradient,
+    gradient_along,
 )
+from warptf.initializations.conjugate_gradient import solve
 from warptf.initializations.proximal_initialization import ProximalInitialization
 
 SYSTEMS = ("exact", "damped")
@@ -76,34 +77,27 @@ class ImplicitMAML(ProximalInitialization):
         """What to use for models whose gradient cannot be differentiated, for messages."""
         return "FirstOrderBilevelMAML()"
 
-    def learn(
-        self,
-        adapt: AdaptFunction,
-        theta: Tensors,
-        task_loss: Callable[[InnerState], tf.Tensor],
-        meta_loss: Callable[[InnerState], tf.Tensor],
-    ) -> InitializationStep:
-        r"""Adapts and returns the implicit gradient at $\theta_K$."""
-        adapted = adapt(theta, observe_nothing, ())
-        source = list(adapted.final.theta)
+    def end(self, adapted: Adapted, carry: Any) -> Tensors:
+        r"""Returns the implicit gradient at $\theta_K$."""
+        source = adapted.final.moving
 
-        def gradient_of(loss: Callable[[InnerState], tf.Tensor]) -> Tensors:
+        def gradient_of(loss: Callable[[InnerState], LossOutput]) -> Tensors:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(source)
-                value = loss(adapted.final._replace(theta=source))
+                value = loss(adapted.final.moved(source)).loss
             return dense_gradient(tape, value, source)
 
         # Persistent: the gradient is recorded once, each product differentiates it again.
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(source)
-            task_gradient = gradient_of(task_loss)
+            task_gradient = gradient_of(adapted.task_loss)
 
         def product(v: Tensors) -> Tensors:
             return self._system(v, gradient_along(tape, task_gradient, source, v))
 
-        solution = solve(product, gradient_of(meta_loss), self.conjugate_gradient_steps)
-        # Behind the task parameters, theta_K holds adapted context, which has no part in this.
-        return InitializationStep(solution[: len(theta)], adapted)
+        solution = solve(product, gradient_of(adapted.meta_loss), self.conjugate_gradient_steps)
+        # Context is solved for together with theta, but has no initialisation to learn.
+        return adapted.final.moved(solution).theta
 
     def _system(self, v: Tensors, hessian_v: Tensors) -> Tensors:
         if self.system == "exact":

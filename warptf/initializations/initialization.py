@@ -1,48 +1,22 @@
 r"""The base class of objectives for the initialisation."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from warptf.adaptation import InnerState, InnerStep
+from warptf.adaptation import (
+    Adapted,
+    InnerStep,
+    LossOutput,
+    Start,
+    TaskAdaptation,
+    Tensors,
+    adapt,
+)
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.layers.registration import register_layer_class
-
-Tensors = list[tf.Tensor]
-
-
-class Adapted(NamedTuple):
-    r"""The outcome of adapting to one task.
-
-    Attributes:
-        final: the state at $k = K$; its `theta` holds the adapted context variables, if any, after
-            the parameters that the initialisation learns.
-        observed: what the initialisation gathered along the way.
-        rest: what others gathered, handed through.
-    """
-
-    final: InnerState
-    observed: Any
-    rest: Any
-
-
-class AdaptFunction(Protocol):
-    r"""Adapts from a given $\theta_0$, showing every step to an observer."""
-
-    def __call__(
-        self,
-        theta: Sequence[tf.Tensor],
-        observe: Callable[[Any, InnerStep], Any],
-        observed: Any,
-        meta_weight: float | None = None,
-        /,
-    ) -> Adapted:
-        r"""Returns the outcome, `observed` being the last value of `observe(observed, step)`.
-
-        With a `meta_weight` $\nu$ the steps descend $L_{task} + \nu L_{meta}$, on the same batches
-        and random state as without, and nothing else is gathered on the way: `rest` is empty.
-        """
+from warptf.needs import Need
 
 
 class InitializationStep(NamedTuple):
@@ -50,7 +24,7 @@ class InitializationStep(NamedTuple):
 
     Attributes:
         gradient: its gradient for $\theta_0$, or `None` where $\theta_0$ is fixed.
-        adapted: the outcome of the adaptation.
+        adapted: the outcome of the adaptation, with what the task's own observers saw.
     """
 
     gradient: Tensors | None
@@ -60,13 +34,36 @@ class InitializationStep(NamedTuple):
 class Initialization:
     r"""What $\theta_0$ minimises: $C$ in Eq. 9, $J = L(\phi) + \lambda C(\theta_0)$.
 
-    Subclasses implement `learn`; the meta-learner averages the gradients over tasks.
+    An initialisation watches the inner loop: subclasses implement `end`, which returns the gradient
+    for $\theta_0$, and where they gather something on the way, `begin` and `observe`. One that
+    differentiates the loop, or runs it in another way, implements `learn`, and calls
+    `warptf.adaptation.adapt` itself. The meta-learner averages the gradients over tasks.
+    Initialisations see the task parameters alone, never context variables.
+
+    Example:
+        >>> import tensorflow as tf, warptf
+        >>> class HalfReptile(warptf.initializations.Initialization):
+        ...     def end(self, adapted, carry):
+        ...         start, final = adapted.start.state.theta, adapted.final.theta
+        ...         return [0.5 * (a - b) for a, b in zip(start, final)]
+        >>> HalfReptile().learns
+        True
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Registers the subclass, so that Keras finds it when loading."""
         super().__init_subclass__(**kwargs)
         register_layer_class(cls)
+
+    @property
+    def needs(self) -> Sequence[Need]:
+        """The ways in which it can be learned, of which a meta-learner must offer one."""
+        return (Need.INNER_LOOP,)
+
+    @property
+    def because(self) -> str:
+        """Why it needs these, a clause for messages; may be empty."""
+        return ""
 
     @property
     def learns(self) -> bool:
@@ -76,7 +73,15 @@ class Initialization:
     @property
     def differentiates_adaptation(self) -> bool:
         """Whether gradients are taken through the inner steps."""
-        return False
+        return Need.WHOLE_ADAPTATION in self.needs
+
+    @property
+    def differentiated(self) -> Callable[[Adapted], LossOutput] | None:
+        r"""The loss whose gradient in $\theta_0$, through all steps, this one takes, if it does.
+
+        An objective that differentiates the same loss then takes both gradients in one pass.
+        """
+        return None
 
     @property
     def differentiates_gradient_by(self) -> tuple[str, ...]:
@@ -96,22 +101,44 @@ class Initialization:
         """
         return optimizer
 
-    def learn(
-        self,
-        adapt: AdaptFunction,
-        theta: Tensors,
-        task_loss: Callable[[InnerState], tf.Tensor],
-        meta_loss: Callable[[InnerState], tf.Tensor],
-    ) -> InitializationStep:
+    def learn(self, task: TaskAdaptation) -> InitializationStep:
         r"""Adapts to a task and returns the gradient for $\theta_0$.
 
         Args:
-            adapt: runs the inner loop.
-            theta: $\theta_0$.
-            task_loss: the task loss at a state, on the last inner batch.
-            meta_loss: $L_{meta}$ at a state.
+            task: all that adaptation takes.
         """
-        raise NotImplementedError(f"{type(self).__name__} must implement learn().")
+        watching = (self, *task.observers)
+        start = task.start()
+        adapted = adapt(task.problem, start, task.batches, task.steps, task.step, watching)
+        gradient, *others = adapted.observed
+        return InitializationStep(gradient, adapted._replace(observed=tuple(others)))
+
+    def begin(self, start: Start) -> Any:
+        """Returns what is carried into the first step.
+
+        Args:
+            start: where adaptation starts.
+        """
+        return ()
+
+    def observe(self, k: tf.Tensor, step: InnerStep, carry: Any) -> Any:
+        """Returns what is carried on from an inner step.
+
+        Args:
+            k: the number of the step.
+            step: the step.
+            carry: what was carried into it.
+        """
+        return carry
+
+    def end(self, adapted: Adapted, carry: Any) -> Tensors | None:
+        r"""Returns the gradient for $\theta_0$; `None` if it does not move.
+
+        Args:
+            adapted: the outcome of the adaptation.
+            carry: what the last step carried on.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement learn() or end().")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -121,8 +148,3 @@ class Initialization:
     def from_config(cls, config: dict[str, Any]) -> "Initialization":
         """Builds the initialisation from its configuration."""
         return cls(**config)
-
-
-def observe_nothing(carry: Any, step: InnerStep) -> Any:
-    """An observer that gathers nothing."""
-    return carry

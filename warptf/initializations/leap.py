@@ -1,17 +1,11 @@
 """Leap."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from warptf.adaptation import InnerState, InnerStep
-from warptf.initializations.initialization import (
-    AdaptFunction,
-    Initialization,
-    InitializationStep,
-    Tensors,
-)
+from warptf.adaptation import Adapted, InnerStep, Start, Tensors
+from warptf.initializations.initialization import Initialization
 
 
 class LeapCarry(NamedTuple):
@@ -66,29 +60,24 @@ class Leap(Initialization):
         self.include_loss = bool(include_loss)
         self.stabilizer = bool(stabilizer)
 
-    def learn(
-        self,
-        adapt: AdaptFunction,
-        theta: Tensors,
-        task_loss: Callable[[InnerState], tf.Tensor],
-        meta_loss: Callable[[InnerState], tf.Tensor],
-    ) -> InitializationStep:
-        """Adapts and returns the gradient of the path's length or energy."""
+    def begin(self, start: Start) -> LeapCarry:
+        """Returns zeros: no step precedes the first, and with a zero move its term vanishes."""
+        theta = start.shared.theta
         zeros = [tf.zeros_like(t) for t in theta]
-        # No step precedes the first: with zero moves and gradients its term vanishes.
-        start = LeapCarry(zeros, tf.zeros([], _length_type(theta)), zeros, zeros)
-        adapted = adapt(theta, self._observe, start)
-        carry = adapted.observed
-        if self.include_loss:
-            last_loss = tf.cast(task_loss(adapted.final), carry.loss.dtype)
-        else:
-            last_loss = carry.loss
-        return InitializationStep(self._add_term(carry, last_loss), adapted)
+        return LeapCarry(zeros, tf.zeros([], _length_type(theta)), zeros, zeros)
 
-    def _observe(self, carry: LeapCarry, step: InnerStep) -> LeapCarry:
+    def observe(self, k: tf.Tensor, step: InnerStep, carry: LeapCarry) -> LeapCarry:
+        """Adds the term of the step before, which has led to this one's loss."""
         loss = tf.cast(step.loss, carry.loss.dtype)
         move = [b - a for a, b in zip(step.before.theta, step.after.theta, strict=True)]
-        return LeapCarry(self._add_term(carry, loss), loss, list(step.gradients), move)
+        return LeapCarry(self._add_term(carry, loss), loss, step.theta_gradients, move)
+
+    def end(self, adapted: Adapted, carry: LeapCarry) -> Tensors:
+        """Returns the gradient of the path's length or energy."""
+        last_loss = carry.loss
+        if self.include_loss:
+            last_loss = tf.cast(adapted.task_loss(adapted.final).loss, carry.loss.dtype)
+        return self._add_term(carry, last_loss)
 
     def _add_term(self, carry: LeapCarry, loss: tf.Tensor) -> Tensors:
         """Returns the total with the term of the step that has led to `loss`."""

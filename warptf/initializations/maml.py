@@ -1,18 +1,20 @@
 """Model-agnostic meta-learning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from warptf.adaptation import InnerState, dense_gradient
-from warptf.initializations.initialization import (
-    AdaptFunction,
-    Initialization,
-    InitializationStep,
+from warptf.adaptation import (
+    Adapted,
+    LossOutput,
+    TaskAdaptation,
     Tensors,
-    observe_nothing,
+    adapt,
+    dense_gradient,
 )
+from warptf.initializations.initialization import Initialization, InitializationStep
+from warptf.needs import Need
 
 
 class MAML(Initialization):
@@ -38,33 +40,36 @@ class MAML(Initialization):
         self.first_order = bool(first_order)
 
     @property
-    def differentiates_adaptation(self) -> bool:
-        """Whether gradients are taken through the inner steps."""
-        return not self.first_order
+    def needs(self) -> Sequence[Need]:
+        """The ways in which it can be learned."""
+        return (Need.INNER_LOOP if self.first_order else Need.WHOLE_ADAPTATION,)
 
-    def learn(
-        self,
-        adapt: AdaptFunction,
-        theta: Tensors,
-        task_loss: Callable[[InnerState], tf.Tensor],
-        meta_loss: Callable[[InnerState], tf.Tensor],
-    ) -> InitializationStep:
+    @property
+    def differentiated(self) -> Callable[[Adapted], LossOutput] | None:
+        """The meta loss after adaptation."""
+        return None if self.first_order else Adapted.final_loss
+
+    def learn(self, task: TaskAdaptation) -> InitializationStep:
         """Adapts and returns the gradient of the meta loss after it."""
         if self.first_order:
-            adapted = adapt(theta, observe_nothing, ())
-            source = list(adapted.final.theta)
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(source)
-                loss = meta_loss(adapted.final._replace(theta=source))
-        else:
-            source = list(theta)
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(source)
-                adapted = adapt(source, observe_nothing, ())
-                loss = meta_loss(adapted.final)
-        gradient = dense_gradient(tape, loss, source)
-        # Behind the task parameters, theta_K holds adapted context, which has no part in this.
-        return InitializationStep(gradient[: len(theta)], adapted)
+            return super().learn(task)
+        theta = list(task.parameters.theta)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(theta)
+            start = task.start(task.parameters._replace(theta=theta))
+            adapted = adapt(
+                task.problem, start, task.batches, task.steps, task.step, task.observers
+            )
+            loss = adapted.final_loss().loss
+        return InitializationStep(dense_gradient(tape, loss, theta), adapted)
+
+    def end(self, adapted: Adapted, carry: Any) -> Tensors:
+        r"""Returns the gradient of the meta loss at $\theta_K$, as it is."""
+        theta = list(adapted.final.theta)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(theta)
+            loss = adapted.meta_loss(adapted.final._replace(theta=theta)).loss
+        return dense_gradient(tape, loss, theta)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

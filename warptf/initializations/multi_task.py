@@ -1,17 +1,9 @@
 """Multi-task learning of the initialisation."""
 
-from collections.abc import Callable
-from typing import Any
-
 import tensorflow as tf
 
-from warptf.adaptation import InnerState, InnerStep
-from warptf.initializations.initialization import (
-    AdaptFunction,
-    Initialization,
-    InitializationStep,
-    Tensors,
-)
+from warptf.adaptation import Adapted, InnerStep, Start, Tensors
+from warptf.initializations.initialization import Initialization
 
 
 class MultiTask(Initialization):
@@ -28,23 +20,17 @@ class MultiTask(Initialization):
         arXiv 1909.00025, section 3 (algorithm 3).
     """
 
-    def learn(
-        self,
-        adapt: AdaptFunction,
-        theta: Tensors,
-        task_loss: Callable[[InnerState], tf.Tensor],
-        meta_loss: Callable[[InnerState], tf.Tensor],
-    ) -> InitializationStep:
-        r"""Adapts and returns the gradient of its first step, which is taken at $\theta_0$."""
+    def begin(self, start: Start) -> Tensors:
+        """Returns zeros, the gradient before there is one."""
+        return [tf.zeros_like(t) for t in start.shared.theta]
 
-        def observe(carry: Any, step: InnerStep) -> Any:
-            first, gradients = carry
-            kept = [
-                tf.where(first, new, old)
-                for new, old in zip(step.gradients, gradients, strict=True)
-            ]
-            return tf.constant(False), kept
+    def observe(self, k: tf.Tensor, step: InnerStep, carry: Tensors) -> Tensors:
+        r"""Returns the gradient of the first step, which is taken at $\theta_0$."""
+        return [
+            tf.where(tf.equal(k, 0), new, old)
+            for new, old in zip(step.theta_gradients, carry, strict=True)
+        ]
 
-        zeros = [tf.zeros_like(t) for t in theta]
-        adapted = adapt(theta, observe, (tf.constant(True), zeros))
-        return InitializationStep(adapted.observed[1], adapted)
+    def end(self, adapted: Adapted, carry: Tensors) -> Tensors:
+        """Returns that gradient."""
+        return carry

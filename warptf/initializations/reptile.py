@@ -1,17 +1,9 @@
 """Reptile."""
 
-from collections.abc import Callable
+from typing import Any
 
-import tensorflow as tf
-
-from warptf.adaptation import InnerState
-from warptf.initializations.initialization import (
-    AdaptFunction,
-    Initialization,
-    InitializationStep,
-    Tensors,
-    observe_nothing,
-)
+from warptf.adaptation import Adapted, Tensors
+from warptf.initializations.initialization import Initialization
 
 
 class Reptile(Initialization):
@@ -26,15 +18,7 @@ class Reptile(Initialization):
         Nichol et al., On First-Order Meta-Learning Algorithms, arXiv 1803.02999.
     """
 
-    def learn(
-        self,
-        adapt: AdaptFunction,
-        theta: Tensors,
-        task_loss: Callable[[InnerState], tf.Tensor],
-        meta_loss: Callable[[InnerState], tf.Tensor],
-    ) -> InitializationStep:
-        """Adapts and returns the way back from the adapted parameters."""
-        adapted = adapt(theta, observe_nothing, ())
-        # Behind the task parameters, theta_K holds adapted context, which has no part in this.
-        gradient = [a - b for a, b in zip(theta, adapted.final.theta, strict=False)]
-        return InitializationStep(gradient, adapted)
+    def end(self, adapted: Adapted, carry: Any) -> Tensors:
+        """Returns the way back from the adapted parameters."""
+        theta = adapted.start.shared.theta
+        return [a - b for a, b in zip(theta, adapted.final.theta, strict=True)]

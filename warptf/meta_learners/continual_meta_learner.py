@@ -6,14 +6,11 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from warptf.distribution import all_reduce_mean
 from warptf.experience import Experience, Learned, StreamPart
 from warptf.export import export_predictor
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
-from warptf.meta_learners.cross_replica_steps import (
-    CrossReplicaSteps,
-    all_reduce_mean,
-    gather,
-)
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, gather
 from warptf.meta_learners.default_objective import AUTO, resolved_objective
 from warptf.meta_learners.learner_model import LearnerModel
 from warptf.meta_learners.loss_scales import all_finite
@@ -21,6 +18,9 @@ from warptf.meta_learners.seeds import EVALUATION, TRAINING, task_seed
 from warptf.meta_learners.supervised import Supervised
 from warptf.meta_learners.task_checks import check_ends, check_no_weights
 from warptf.meta_learners.task_metrics import Metrics
+from warptf.needs import Need, check_offered
+from warptf.objectives.objective import Objective
+from warptf.objectives.stream_step import StreamStep
 from warptf.objectives.warp_grad import WarpGrad
 from warptf.reinforcement.recurrent_agent import RecurrentAgent
 from warptf.reinforcement.served_agent import export_agent
@@ -46,9 +46,9 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
     Args:
         model: a built Keras model with task layers and, for an objective, warp layers; for
             reinforcement learning a `warptf.reinforcement.RecurrentAgent`.
-        objective: `WarpGrad("none")`, `WarpGrad("finite_difference")`, or `None` to leave $\phi$
-            alone. By default (`"auto"`) it follows the model: the first where there are warp
-            variables, else `None`.
+        objective: `WarpGrad("none")`, `WarpGrad("finite_difference")`, or another that can be
+            learned from a stream; or `None` to leave $\phi$ alone. By default (`"auto"`) it
+            follows the model: the first where there are warp variables, else `None`.
         warp_update_interval: $\eta$. Defaults to 30.
         seed: an integer from which all random numbers derive. Defaults to 0.
         **kwargs: `name` and other arguments of `keras.Model`.
@@ -76,11 +76,12 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
 
     _optimizer_of: Mapping[str, str] = {"theta": "task_optimizer"}
     _times: Sequence[Sequence[str]] = (("theta",), ("phi",))
+    _offers: Sequence[Need] = (Need.STREAM,)
 
     def __init__(
         self,
         model: keras.Model,
-        objective: WarpGrad | Literal["auto"] | None = AUTO,
+        objective: Objective | Literal["auto"] | None = AUTO,
         warp_update_interval: int = 30,
         seed: int = 0,
         **kwargs: Any,
@@ -90,14 +91,11 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         self.warp_update_interval = positive_integer("warp_update_interval", warp_update_interval)
         self.seed = int(seed)
         parts = self.partition
-        self.objective: WarpGrad | None = resolved_objective(
-            objective, WarpGrad("none"), WarpGrad, model.name, parts.warp_variables
+        self.objective = resolved_objective(
+            objective, WarpGrad("none"), model.name, parts.warp_variables
         )
-        if self.objective is not None and self.objective.second_order == "exact":
-            raise ValueError(
-                'objective WarpGrad("exact") differentiates inner steps twice, and a stream has '
-                'none: use WarpGrad("none") or WarpGrad("finite_difference").'
-            )
+        if self.objective is not None:
+            check_offered("objective", self.objective, self._offers, type(self).__name__)
         if parts.context_variables:
             raise ValueError(
                 f"model {model.name!r} has context variables, which start from zero for every "
@@ -306,28 +304,21 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
 
     def _warp_gradient(self, data: Any, theta: Tensors, support: Any, learned: Learned) -> Tensors:
         r"""Returns the gradient of the objective for $\phi$ at this step, $\theta$ having moved."""
-        phi = self._learner.warp_values()
-        experience, objective = self._experience(), self.objective
-        assert objective is not None
-        estimates = objective.second_order == "finite_difference"
-        if not (estimates or experience.separate_query):
-            return learned.phi
-        stepped = self._learner.initial_theta()
-        _, meta = self._learn_from(data, stepped, phi, "query")
-        if not estimates:
-            return meta.phi
-        # w = (du/dg)^T v for u = theta - alpha g, with v over the tasks of all replicas: the mean
-        # of their products is not the product of the means.
-        alpha = tf.convert_to_tensor(self.task_optimizer.learning_rate)
-        w = [-tf.cast(alpha, v.dtype) * v for v in all_reduce_mean(meta.theta)]
-
-        def phi_gradient_at(point: Tensors) -> Tensors:
-            seed = self._seed(TRAINING)
-            with self._losses_scaled():
-                return experience.learn(self._learner, point, phi, support, seed).phi
-
-        mixed = objective.mixed_difference(phi_gradient_at, theta, w, learned.phi)
-        return [direct + m for direct, m in zip(meta.phi, mixed, strict=True)]
+        assert self.objective is not None
+        step = StreamStep(
+            experience=self._experience(),
+            learner=self._learner,
+            data=data,
+            seed=self._seed(TRAINING),
+            support=support,
+            learned=learned,
+            before=theta,
+            stepped=self._learner.initial_theta(),
+            phi=self._learner.warp_values(),
+            rate=tf.convert_to_tensor(self.task_optimizer.learning_rate),
+        )
+        with self._losses_scaled():
+            return self.objective.stream_gradient(step)
 
     def _update_warp(self) -> None:
         r"""Moves $\phi$ along the mean of what was gathered."""

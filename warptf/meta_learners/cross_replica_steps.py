@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from warptf.distribution import all_reduce_mean
 from warptf.meta_learners.loss_scales import LossScales, all_finite
 from warptf.meta_learners.worker_shares import is_multi_worker
 from warptf.reported import reported_dtype
@@ -167,18 +168,6 @@ def _all_finite_everywhere(values: Any) -> tf.Tensor:
     """Returns whether the tensors of all replicas are finite, in replica context."""
     overflows = 1.0 - tf.cast(all_finite(tf.nest.flatten(values)), tf.float32)
     return tf.equal(all_reduce_mean([overflows])[0], 0.0)
-
-
-def all_reduce_mean(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Returns the means of values over replicas, in replica context.
-
-    Args:
-        values: those of this replica.
-    """
-    context = tf.distribute.get_replica_context()
-    if context.num_replicas_in_sync == 1 or not values:
-        return list(values)
-    return context.all_reduce(tf.distribute.ReduceOp.MEAN, list(values))
 
 
 def gather(

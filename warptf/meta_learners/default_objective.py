@@ -8,15 +8,12 @@ from warptf.objectives.objective import Objective
 AUTO: Literal["auto"] = "auto"
 
 
-def resolved_objective(
-    given: Any, default: Objective, kind: type[Objective], model: str, moves: Any
-) -> Any:
+def resolved_objective(given: Any, default: Objective, model: str, moves: Any) -> Objective | None:
     """Returns the objective, which by default follows the model.
 
     Args:
         given: the argument: an objective, `None`, or `"auto"`.
         default: what `"auto"` stands for where there is something to move; elsewhere `None`.
-        kind: the class of objectives that the meta-learner takes.
         model: the model's name.
         moves: the variables that an objective would move.
 
@@ -26,7 +23,7 @@ def resolved_objective(
     """
     if isinstance(given, str) and given == AUTO:
         return default if moves else None
-    check_kind("objective", given, (kind, type(None)))
+    check_kind("objective", given, (Objective, type(None)))
     if given is not None and not moves:
         raise ValueError(
             f"model {model!r} has no warp variables for the objective to move: insert warp layers "

@@ -1,18 +1,17 @@
 """Checks, before training, that what a meta-learner differentiates twice can be."""
 
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from warptf.adaptation import Adaptation, dense_gradient
+from warptf.adaptation import InnerProblem, dense_gradient, take_step
 from warptf.second_derivatives import check_second_derivatives
 
 Tensors = list[tf.Tensor]
 
 
 def check_derivatives(
-    problem: Adaptation, parts: dict[str, Any], support: Any, batch_of: Callable[[Any], Any]
+    problem: InnerProblem, parts: dict[str, Any], support: Any, has_steps: bool
 ) -> None:
     """Checks the second derivatives that an objective and an initialisation need, if any.
 
@@ -21,7 +20,7 @@ def check_derivatives(
         parts: the objective and the initialisation by the names of their arguments; `None` where
             there is none.
         support: the support sets of a meta-batch.
-        batch_of: returns the batch of an inner step, given one task's support set.
+        has_steps: whether they have a step axis.
 
     Raises:
         ValueError: the model, or the loss, has an operation without a right derivative.
@@ -40,7 +39,8 @@ def check_derivatives(
         return
 
     def loss(values: dict[str, Tensors], state: Tensors, support: Any) -> tf.Tensor:
-        batch = batch_of(tf.nest.map_structure(lambda t: t[0], support))
+        one = tf.nest.map_structure(lambda t: t[0], support)
+        batch = take_step(one, tf.constant(0), has_steps)
         return problem.loss(values["theta"], values["phi"], state, batch).loss
 
     def loss_and_gradient(values: dict[str, Tensors], *rest: Any) -> tuple[tf.Tensor, Tensors]:

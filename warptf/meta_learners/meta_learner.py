@@ -6,26 +6,22 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from warptf.adaptation import Adaptation, InnerState, InnerStep, take_step, whole_set
+from warptf.adaptation import InnerProblem
 from warptf.compiled_loss import CompiledLoss
 from warptf.initializations.fixed import Fixed
-from warptf.initializations.initialization import (
-    Adapted,
-    Initialization,
-    InitializationStep,
-)
+from warptf.initializations.initialization import Initialization
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
 from warptf.meta_learners.checked_data import checked
+from warptf.meta_learners.cross_replica_steps import replica_id
 from warptf.meta_learners.default_objective import resolved_objective
 from warptf.meta_learners.derivative_check import check_derivatives
 from warptf.meta_learners.label_spec import spec_config, spec_from_config
 from warptf.meta_learners.learner_model import LearnerModel
-from warptf.meta_learners.seeds import TRAINING, task_seed
+from warptf.meta_learners.seeds import TaskSeeds
 from warptf.meta_learners.serving import Serving
 from warptf.meta_learners.task_axes import (
     as_task,
-    has_step_axis,
     inputs_of,
     leading_axes,
     parts_of,
@@ -40,6 +36,8 @@ from warptf.meta_learners.task_checks import (
 from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.meta_learners.task_scoring import TaskScoring
 from warptf.meta_learners.tensor_kinds import check_inputs
+from warptf.meta_learners.training_tasks import TrainingTasks
+from warptf.needs import Need, check_offered
 from warptf.objectives.objective import Objective
 from warptf.objectives.warp_grad import WarpGrad
 from warptf.partition import input_spec, output_spec
@@ -90,6 +88,8 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         "hyper": "rate_optimizer",
     }
     _times: Sequence[Sequence[str]] = (("phi", "theta_0", "hyper"),)
+    _offers: Sequence[Need] = (Need.INNER_LOOP, Need.WHOLE_ADAPTATION)
+    """The ways in which an objective can be learned."""
 
     def __init__(
         self,
@@ -124,20 +124,28 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         self.batch_norm = batch_norm
         self.inner_optimizer.build_for(self._learner.theta_variables)
         shared = (*self.partition.warp_variables, *self.inner_optimizer.trainable_variables)
-        self.objective: Any = resolved_objective(
-            objective, WarpGrad(), Objective, model.name, shared
-        )
-        looks_ahead = self.objective and not self.objective.differentiates_adaptation
-        if looks_ahead and not self.inner_steps:
-            raise ValueError(
-                f"objective {type(self.objective).__name__} looks ahead at every inner step, and "
-                "inner_steps=0 has none: use 1 or more, or BackpropThroughAdaptation()."
-            )
+        self.objective = resolved_objective(objective, WarpGrad(), model.name, shared)
+        self._check_needs()
         self.meta_step = self._same_everywhere("meta_step", (), "int64")
         self._model_input = input_spec(model)
         self._label_spec: Any = None
         self._is_compiled = False
         self.built = True
+
+    def _check_needs(self) -> None:
+        """Refuses an objective or an initialisation that cannot be learned here."""
+        kind = type(self).__name__
+        check_offered(
+            "initialization", self.initialization, (Need.INNER_LOOP, Need.WHOLE_ADAPTATION), kind
+        )
+        if self.objective is None:
+            return
+        way = check_offered("objective", self.objective, self._offers, kind)
+        if way is not Need.WHOLE_ADAPTATION and not self.inner_steps:
+            raise ValueError(
+                f"objective {type(self.objective).__name__} looks ahead at every inner step, and "
+                "inner_steps=0 has none: use 1 or more, or BackpropThroughAdaptation()."
+            )
 
     # Compiling.
 
@@ -203,7 +211,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
                 "rate_optimizer": rate_optimizer,
             }
         )
-        self._problem = Adaptation(
+        self._problem = InnerProblem(
             self._learner,
             self.inner_optimizer,
             self._loss,
@@ -387,12 +395,8 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         """Refuses, once, a model that cannot be differentiated as often as it would have to be."""
         if not self._derivatives_checked:
             parts = {"objective": self.objective, "initialization": self.initialization}
-            check_derivatives(
-                self._problem,
-                parts,
-                task.support,
-                lambda support: self._batch(support, tf.constant(0)),
-            )
+            has_steps = leading_axes(task.support[0], self._model_input) == 3
+            check_derivatives(self._problem, parts, task.support, has_steps)
             self._derivatives_checked = True
 
     def _resolve_specs(self, support: Any, query: Any) -> None:
@@ -409,94 +413,20 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
 
     # The parts that the algorithms share.
 
-    def _task_seed(self, task: Task, index: tf.Tensor) -> tf.Tensor:
-        """Returns the seed of a task of the meta-batch in training, over all replicas."""
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        position = replica * task_count(task) + index
-        return task_seed(self.seed, TRAINING, self.meta_step.value, position)
-
-    def _learn_initialization(
-        self,
-        task: Task,
-        theta: Tensors,
-        phi: Tensors,
-        seed: tf.Tensor,
-        advance: Callable[[tf.Tensor, InnerState, Any], tuple[InnerStep, Any]],
-        carry: Any,
-        initialization: Initialization | None = None,
-    ) -> InitializationStep:
-        r"""Adapts to a task, gathering the gradient of $C(\theta_0)$ on the way.
+    def _training_tasks(self, first: int | tf.Tensor) -> TrainingTasks:
+        """Returns what the tasks of a meta-batch share.
 
         Args:
-            task: one task.
-            theta: $\theta_0$, context included.
-            phi: warp parameters.
-            seed: the task's seed.
-            advance: `advance(k, inner, carry) -> (step, carry)`, an inner step.
-            carry: what `advance` gathers.
-            initialization: what $\theta_0$ minimises; that of the meta-learner if `None`.
+            first: position of the first task, over all replicas.
         """
-        count = len(self.partition.task_variables)
-        context = list(theta[count:])
-        last = self._last_step
-
-        def adapt(
-            theta_0: Sequence[tf.Tensor],
-            observe: Any,
-            observed: Any,
-            meta_weight: float | None = None,
-        ) -> Adapted:
-            def body(k: tf.Tensor, inner: InnerState, both: Any) -> tuple[InnerState, Any]:
-                if meta_weight is None:
-                    step, rest = advance(k, inner, both[1])
-                else:
-                    step, rest = self._tilted_step(task, k, inner, phi, meta_weight), ()
-                return step.after, (observe(both[0], _without_context(step, count)), rest)
-
-            support = self._whole(task.support)
-            start = self._problem.start([*theta_0, *context], seed, phi, support)
-            gathered = carry if meta_weight is None else ()
-            final, (observed, rest) = self._problem.run(
-                start, self.inner_steps, body, (observed, gathered)
-            )
-            return Adapted(final, observed, rest)
-
-        def loss_on(name: str) -> Callable[[InnerState], tf.Tensor]:
-            def loss(inner: InnerState) -> tf.Tensor:
-                batch = self._batch(getattr(task, name), last)
-                evaluate = self._problem.meta_loss if name == "query" else self._problem.loss
-                return evaluate(inner.theta, phi, inner.state, batch).loss
-
-            return loss
-
-        return (initialization or self.initialization).learn(
-            adapt, list(theta[:count]), loss_on("support"), loss_on("query")
+        seeds = TaskSeeds(self.seed, self.meta_step.value, first)
+        return TrainingTasks(
+            self._problem, self._problem.parameters(), self.inner_steps, self._model_input, seeds
         )
 
-    def _tilted_step(
-        self, task: Task, k: tf.Tensor, inner: InnerState, phi: Tensors, meta_weight: float
-    ) -> InnerStep:
-        r"""Returns an inner step on $L_{task} + \nu L_{meta}$."""
-        hyper = self.inner_optimizer.hyper_values()
-        tilt = (meta_weight, self._batch(task.query, k))
-        return self._problem.step(inner, phi, hyper, self._batch(task.support, k), tilt)
-
-    def _no_gradient(self) -> Tensors:
-        r"""Returns zeros for $\theta_0$, where an initialisation does not learn."""
-        return [tf.zeros(v.shape, v.dtype) for v in self.partition.task_variables]
-
-    def _batch(self, part: Any, k: tf.Tensor) -> Any:
-        """Returns the batch that a part of a task holds for step `k`."""
-        return take_step(part, k, has_step_axis(part[0], self._model_input))
-
-    def _whole(self, part: Any) -> Any:
-        """Returns all examples of a part of a task, of all its steps."""
-        return whole_set(part, has_step_axis(part[0], self._model_input))
-
-    @property
-    def _last_step(self) -> tf.Tensor:
-        """The number of the last inner step; 0 where there is none."""
-        return tf.constant(max(self.inner_steps - 1, 0))
+    def _first_of_replica(self, task: Task) -> int | tf.Tensor:
+        """Returns the position of this replica's first task, in replica context."""
+        return replica_id() * task_count(task)
 
     def _move(self, gradients: dict[str, Tensors]) -> None:
         r"""Moves groups along mean gradients, $\theta_0$ along $\lambda$ times its own."""
@@ -553,12 +483,3 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             labels: as in `get_config`.
         """
         self._label_spec = spec_from_config(labels)
-
-
-def _without_context(step: InnerStep, count: int) -> InnerStep:
-    """Returns a step as the initialisation sees it: without context variables."""
-    return step._replace(
-        before=step.before._replace(theta=step.before.theta[:count]),
-        after=step.after._replace(theta=step.after.theta[:count]),
-        gradients=step.gradients[:count],
-    )

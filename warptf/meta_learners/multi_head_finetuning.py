@@ -6,17 +6,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from warptf.adaptation import Tensors, batch_at, plain
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, own
 from warptf.meta_learners.meta_learner import MetaLearner
-from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
+from warptf.meta_learners.task_axes import as_task, batches_of, map_tasks, task_count
 from warptf.partition import output_spec, variables_of_layer
 from warptf.reported import reported_dtype
 from warptf.tasks.task import Task
 from warptf.value_checks import first_of, first_problem
-
-Tensors = list[tf.Tensor]
 
 
 class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
@@ -200,23 +199,22 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
 
     def _joint_gradients(self, task: Task, k: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
         """Returns each task's gradients at the body and its own head, and its loss."""
-        variables = self.partition.task_variables
         heads = [tf.gather(h.value, task.task_id) for h in self._heads]
-        initial = self._learner.initial_theta()
-        body, context = initial[: len(variables)], initial[len(variables) :]
-        hyper = self.inner_optimizer.hyper_values()
+        tasks = self._training_tasks(self._first_of_replica(task))
+        problem, shared = tasks.problem, tasks.parameters
 
         def gradients(one: Task, index: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
             of_task = iter(tf.gather(h, index) for h in heads)
-            theta = [next(of_task) if h else b for h, b in zip(self._is_head, body, strict=True)]
-            seed = tf.random.experimental.stateless_fold_in(self._task_seed(task, index), k)
-            start = self._problem.start([*theta, *context], seed)
-            step = self._problem.step(start, [], hyper, self._batch(one.support, k))
-            return list(step.gradients[: len(variables)]), tf.cast(
-                step.output.reported["loss"], reported_dtype()
-            )
+            body = zip(self._is_head, shared.theta, strict=True)
+            theta = [next(of_task) if is_head else value for is_head, value in body]
+            seed = tf.random.experimental.stateless_fold_in(tasks.seeds.of(index), k)
+            start = problem.start(shared._replace(theta=theta), seed)
+            batch = batch_at(batches_of(one, tasks.model_input), k)
+            step = plain(problem, *start, batch)
+            loss = tf.cast(step.output.reported["loss"], reported_dtype())
+            return step.theta_gradients, loss
 
-        specs = [tf.TensorSpec(v.shape, v.dtype) for v in variables]
+        specs = [tf.TensorSpec(t.shape, t.dtype) for t in shared.theta]
         signature = (specs, tf.TensorSpec((), reported_dtype()))
         with self._losses_scaled():
             return map_tasks(gradients, task, signature, task_count(task), self._jit_tasks)

@@ -6,21 +6,22 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from warptf.adaptation import InnerState, InnerStep
+from warptf.adaptation import InnerState, TaskBatches, Tensors, batch_at
 from warptf.initializations.initialization import Initialization
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, own, replica_id
 from warptf.meta_learners.default_objective import AUTO
 from warptf.meta_learners.meta_learner import MetaLearner
-from warptf.meta_learners.replay_buffer import STORAGES, make_replay_buffer
+from warptf.meta_learners.offline_task import OfflineTask
+from warptf.meta_learners.replay_buffer import STORAGES, ReplayBuffer, make_replay_buffer
 from warptf.meta_learners.seeds import REPLAY_ORDER, task_seed
 from warptf.meta_learners.task_axes import as_task, leading_axes, map_tasks, task_count
+from warptf.meta_learners.training_tasks import TrainingTasks
+from warptf.needs import Need
 from warptf.objectives.objective import Objective
 from warptf.reported import reported_dtype
 from warptf.tasks.task import Task
-
-Tensors = list[tf.Tensor]
 
 # Folded into a task's seed for the steps that are replayed, beside those that were taken.
 _REPLAY = 1
@@ -81,6 +82,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
     """
 
     _times: Sequence[Sequence[str]] = (("phi", "hyper"), ("theta_0",))
+    _offers: Sequence[Need] = (Need.STORED_STEPS,)
 
     def __init__(
         self,
@@ -114,11 +116,6 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
                 f"the offline algorithm replays steps for an objective, got {got}: use "
                 "OnlineMetaLearner to learn an initialisation alone, or insert warp layers."
             )
-        if self.objective.differentiates_adaptation:
-            raise ValueError(
-                f"the offline algorithm replays single steps, but {type(objective).__name__} is "
-                "differentiated through all of them: use OnlineMetaLearner."
-            )
         if self._learner.starts_from_support:
             raise ValueError(
                 f"model {model.name!r} has a head that starts from the support set, whose means "
@@ -132,9 +129,14 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         self.replay_storage = replay_storage
 
     @property
+    def _replayed(self) -> Objective:
+        assert self.objective is not None
+        return self.objective
+
+    @property
     def _replays_steps(self) -> bool:
         """Whether replayed steps are taken anew; learned rates need the step in any case."""
-        return self.objective.replays_inner_step or bool(self.inner_optimizer.trainable_variables)
+        return self._replayed.replays_inner_step or bool(self.inner_optimizer.trainable_variables)
 
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Runs one meta-step, in cross-replica context."""
@@ -181,46 +183,28 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
                 "x inner_steps)."
             )
 
-    def _make_buffer(self, count: int) -> Any:
-        specs = [
-            tf.TensorSpec(t.shape, t.dtype)
-            for t in tf.nest.flatten(
-                self._problem.start(self._learner.initial_theta(), tf.constant([0, 0]))
-            )
-        ]
+    def _make_buffer(self, count: int) -> ReplayBuffer:
+        specs = [tf.TensorSpec(t.shape, t.dtype) for t in tf.nest.flatten(self._any_state())]
         # XLA reads no files.
         device = self._uses_xla and self.replay_storage == "auto"
         storage = "device" if device else self.replay_storage
         replicas = self.distribute_strategy.num_replicas_in_sync
         return make_replay_buffer(storage, specs, count, self.inner_steps, replicas)
 
-    def _buffer(self) -> Any:
+    def _buffer(self) -> ReplayBuffer:
         return own(self._buffers)
+
+    def _any_state(self) -> InnerState:
+        """Returns a state of the structure in which steps are stored."""
+        return self._problem.start(self._problem.parameters(), tf.constant([0, 0])).state
 
     def _collect(self, data: Any) -> dict[str, Any]:
         r"""Adapts to each task with $\phi$ frozen and stores the steps."""
-        task = as_task(data)
-        theta, phi = self._learner.initial_theta(), self._learner.warp_values()
-        hyper = self.inner_optimizer.hyper_values()
-        buffer = self._buffer()
-
-        def collect(one: Task, index: tf.Tensor) -> dict[str, Any]:
-            def advance(k: tf.Tensor, inner: InnerState, store: Any) -> tuple[InnerStep, Any]:
-                step = self._problem.step(inner, phi, hyper, self._batch(one.support, k))
-                kept = step.before if self._replays_steps else step.after
-                return step, buffer.write(store, index, k, kept)
-
-            seed = self._task_seed(task, index)
-            learned = self._learn_initialization(one, theta, phi, seed, advance, buffer.begin())
-            final = learned.adapted.final
-            query = self._batch(one.query, tf.constant(self.inner_steps - 1))
-            output = self._problem.meta_loss(final.theta, phi, final.state, query)
-            return {
-                "entries": buffer.finish(learned.adapted.rest),
-                "theta_0": list(learned.gradient or self._no_gradient()),
-                **self._task_metrics(output, *query[1:]),
-            }
-
+        task, buffer = as_task(data), self._buffer()
+        tasks = self._training_tasks(self._first_of_replica(task))
+        collect = OfflineTask(
+            tasks, self.initialization, self._task_metrics, buffer, self._replays_steps
+        )
         signature = {
             "entries": buffer.entry_spec,
             "theta_0": [tf.TensorSpec(v.shape, v.dtype) for v in self.partition.task_variables],
@@ -240,12 +224,12 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         task = as_task(data)
         total = task_count(task) * self.inner_steps
         epoch = update // (total // self.replay_batch_size)
-        phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
+        tasks = self._training_tasks(self._first_of_replica(task))
         sums: Any = None
         for offset in range(self.replay_batch_size):
             entry = collected["replay_order"][update * self.replay_batch_size + offset]
             with self._losses_scaled():
-                term = self._term(task, collected, entry, phi, hyper, epoch)
+                term = self._term(tasks, task, collected, entry, epoch)
             sums = term if sums is None else tf.nest.map_structure(tf.add, sums, term)
         phi_mean, hyper_mean, loss = tf.nest.map_structure(
             lambda s: s / self.replay_batch_size, sums
@@ -261,29 +245,29 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
 
     def _term(
         self,
+        tasks: TrainingTasks,
         task: Task,
         collected: dict[str, Any],
         entry: tf.Tensor,
-        phi: Tensors,
-        hyper: Tensors,
         epoch: tf.Tensor,
     ) -> tuple[Tensors, Tensors, tf.Tensor]:
         """Returns the gradients and the meta loss of one stored step."""
         index, k = entry // self.inner_steps, entry % self.inner_steps
         leaves = self._buffer().read(collected["entries"], index, k)
-        start = self._problem.start(self._learner.initial_theta(), tf.constant([0, 0]))
-        stored = tf.nest.pack_sequence_as(start, leaves)
-        seed = self._task_seed(task, index)
+        stored = tf.nest.pack_sequence_as(self._any_state(), leaves)
+        seed = tasks.seeds.of(index)
         for part in (_REPLAY, epoch, k):
             seed = tf.random.experimental.stateless_fold_in(seed, part)
         stored = stored._replace(state=self._learner.reseed(stored.state, seed))
         inner_part, meta_part = task.replay or (task.support, task.query)
         meta_batch = self._stored_batch(meta_part, index, k)
+        shared = tasks.parameters
         if self._replays_steps:
-            batch = self._stored_batch(inner_part, index, k)
-            look = self.objective.lookahead(self._problem, stored, phi, hyper, batch, meta_batch)
+            inner_batch = self._stored_batch(inner_part, index, k)
+            batch = batch_at(TaskBatches(inner_batch, meta_batch), k)
+            look = self._replayed.lookahead(self._problem, stored, shared, batch)
         else:
-            look = self.objective.stored(self._problem, stored, phi, meta_batch)
+            look = self._replayed.stored(self._problem, stored, shared, meta_batch)
         loss = tf.cast(look.meta_loss, reported_dtype())
         return list(look.phi_gradient), list(look.hyper_gradient), loss
 

@@ -5,18 +5,16 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from warptf.adaptation import InnerState, InnerStep, dense_gradient
-from warptf.initializations.fixed import Fixed
+from warptf.distribution import all_reduce_mean
 from warptf.initializations.initialization import Initialization
-from warptf.initializations.maml import MAML
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, all_reduce_mean, gather
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, gather
 from warptf.meta_learners.default_objective import AUTO
 from warptf.meta_learners.diverged_tasks import leave_out_diverged
 from warptf.meta_learners.loss_scales import all_finite
 from warptf.meta_learners.meta_learner import MetaLearner
-from warptf.meta_learners.seeds import TRAINING, task_seed
+from warptf.meta_learners.online_task import OnlineTask
 from warptf.meta_learners.task_axes import (
     as_task,
     map_tasks,
@@ -26,11 +24,8 @@ from warptf.meta_learners.task_axes import (
 )
 from warptf.meta_learners.worker_shares import is_multi_worker
 from warptf.objectives.objective import Objective
-from warptf.objectives.start_term import start_term
 from warptf.reported import reported_dtype
 from warptf.tasks.task import Task
-
-Tensors = list[tf.Tensor]
 
 _GROUPS = ("phi", "hyper", "theta_0")
 
@@ -221,17 +216,11 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             task: the meta-batch.
             part: its number among those that a meta-step gathers.
         """
-        theta, phi = self._learner.initial_theta(), self._learner.warp_values()
-        hyper = self.inner_optimizer.hyper_values()
         names = self._task_metrics.names
         count = task_count(task)
         before, total = share_of_tasks(count)
-        first = part * total + before
-
-        def learn(one: Task, index: tf.Tensor) -> dict[str, Any]:
-            seed = task_seed(self.seed, TRAINING, self.meta_step.value, first + index)
-            return self._learn_task(one, theta, phi, hyper, seed)
-
+        tasks = self._training_tasks(part * total + before)
+        learn = OnlineTask(tasks, self.objective, self.initialization, self._task_metrics)
         groups = self._groups()
         signature = {
             **{name: [tf.TensorSpec(v.shape, v.dtype) for v in groups[name]] for name in _GROUPS},
@@ -249,121 +238,6 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         if kept is not None:
             logs |= self._track({"diverged": left_out})
         return {**means, "left_out": tf.reduce_mean(left_out)}, logs
-
-    def _learn_task(
-        self, task: Task, theta: Tensors, phi: Tensors, hyper: Tensors, seed: tf.Tensor
-    ) -> dict[str, Any]:
-        """Returns one task's gradients, averaged over steps, and its meta loss."""
-        if self.objective is not None and self.objective.differentiates_adaptation:
-            return self._backpropagate(task, theta, phi, hyper, seed)
-
-        def advance(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerStep, Any]:
-            batch = self._batch(task.support, k)
-            if self.objective is None:
-                return self._problem.step(inner, phi, hyper, batch), carry
-            return self._look_ahead(task, k, inner, phi, hyper, batch, carry)
-
-        zeros = tf.nest.map_structure(tf.zeros_like, (phi, hyper))
-        carry = () if self.objective is None else (*zeros, tf.zeros([], reported_dtype()), [])
-        if carry and self._learner.starts_from_support:
-            carry = (*carry[:3], [tf.zeros_like(t) for t in theta])
-        learned = self._learn_initialization(task, theta, phi, seed, advance, carry)
-        final = learned.adapted.final
-        query = self._batch(task.query, self._last_step)
-        # Without an objective along the steps, the loss to watch is the one after adaptation.
-        output = self._problem.meta_loss(final.theta, phi, final.state, query)
-        metrics = self._task_metrics(output, *query[1:])
-        if self.objective is None:
-            phi_sum, hyper_sum = zeros
-            loss = tf.cast(output.reported["loss"], reported_dtype())
-        else:
-            phi_sum, hyper_sum, loss, theta_sum = learned.adapted.rest
-            loss /= self.inner_steps
-            if theta_sum:
-                support = self._whole(task.support)
-                through = start_term(self._problem, theta, seed, phi, support, theta_sum)
-                phi_sum = [a + b for a, b in zip(phi_sum, through, strict=True)]
-        gradient = learned.gradient or self._no_gradient()
-        return {
-            "phi": [g / max(self.inner_steps, 1) for g in phi_sum],
-            "hyper": [g / max(self.inner_steps, 1) for g in hyper_sum],
-            "theta_0": list(gradient),
-            "loss": loss,
-            **metrics,
-        }
-
-    def _backpropagate(
-        self, task: Task, theta: Tensors, phi: Tensors, hyper: Tensors, seed: tf.Tensor
-    ) -> dict[str, Any]:
-        """Returns one task's gradients of the meta loss after all inner steps, and that loss."""
-        count = len(self.partition.task_variables)
-        # MAML's gradient is that of the same loss: one backward pass gives both.
-        joint = isinstance(self.initialization, MAML) and not self.initialization.first_order
-        sources = [list(theta[:count]) if joint else [], phi, hyper]
-
-        def advance(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerStep, Any]:
-            return self._problem.step(inner, phi, hyper, self._batch(task.support, k)), carry
-
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(sources)
-            initialization = Fixed() if joint else self.initialization
-            learned = self._learn_initialization(
-                task, theta, phi, seed, advance, (), initialization
-            )
-            final = learned.adapted.final
-            query = self._batch(task.query, self._last_step)
-            output = self._problem.meta_loss(final.theta, phi, final.state, query)
-        through, phi_gradient, hyper_gradient = dense_gradient(tape, output.loss, sources)
-        gradient = through if joint else learned.gradient or self._no_gradient()
-        return {
-            "phi": phi_gradient,
-            "hyper": hyper_gradient,
-            "theta_0": list(gradient),
-            "loss": tf.cast(output.reported["loss"], reported_dtype()),
-            **self._task_metrics(output, *query[1:]),
-        }
-
-    def _look_ahead(
-        self,
-        task: Task,
-        k: tf.Tensor,
-        inner: InnerState,
-        phi: Tensors,
-        hyper: Tensors,
-        batch: Any,
-        carry: Any,
-    ) -> tuple[InnerStep, Any]:
-        """Takes an inner step and adds the objective's term to the sums."""
-        meta_batch = self._batch(task.query, k)
-        differentiates = self.initialization.differentiates_adaptation
-        if differentiates:
-            # theta_k is a constant for the warp objective, and phi one for the initialisation.
-            constant = tf.nest.map_structure(tf.stop_gradient, inner)
-            fixed = [tf.stop_gradient(p) for p in phi]
-            look = self.objective.lookahead(
-                self._problem, constant, fixed, hyper, batch, meta_batch
-            )
-            step = self._problem.step(inner, fixed, hyper, batch)
-        else:
-            look = self.objective.lookahead(self._problem, inner, phi, hyper, batch, meta_batch)
-            step = look.step
-        # Nothing that is differentiated later goes through the objective's terms.
-        if self._learner.starts_from_support and look.theta_gradient is None:
-            raise ValueError(
-                f"objective {type(self.objective).__name__} returns no theta_gradient in its "
-                "Lookahead, which a head that starts from the support set needs: return one, or "
-                "use WarpGrad() or BackpropThroughAdaptation()."
-            )
-        terms = (look.phi_gradient, look.hyper_gradient, look.meta_loss, look.theta_gradient or [])
-        phi_term, hyper_term, loss, theta_term = tf.nest.map_structure(tf.stop_gradient, terms)
-        phi_sum, hyper_sum, loss_sum, theta_sum = carry
-        carry = (
-            [a + b for a, b in zip(phi_sum, phi_term, strict=True)],
-            [a + b for a, b in zip(hyper_sum, hyper_term, strict=True)],
-            loss_sum + tf.cast(loss, reported_dtype()),
-            [a + b for a, b in zip(theta_sum, theta_term, strict=True)],
-        )
-        return step, carry
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""

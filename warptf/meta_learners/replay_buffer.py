@@ -148,9 +148,12 @@ class DiskReplayBuffer:
         return [np.array(array[task, k]) for array in self._arrays]
 
 
+ReplayBuffer = MemoryReplayBuffer | DiskReplayBuffer
+
+
 def make_replay_buffer(
     storage: str, specs: Sequence[tf.TensorSpec], tasks: int, steps: int, replicas: int = 1
-) -> MemoryReplayBuffer | DiskReplayBuffer:
+) -> ReplayBuffer:
     """Returns the buffer for a storage.
 
     Args:

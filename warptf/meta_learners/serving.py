@@ -6,7 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from warptf.adaptation import Adaptation, InnerState
+from warptf.adaptation import (
+    Batches,
+    DrawnBatches,
+    InnerProblem,
+    InnerState,
+    TaskBatches,
+    adapt,
+)
 from warptf.copying import copy_model
 from warptf.export import export_learner
 from warptf.loss_scaling import losses_scaled_by
@@ -65,31 +72,19 @@ class Serving:
     def _adapt(
         self: Any, support: Any, steps: tf.Tensor, batch_size: int | None, seed: tf.Tensor
     ) -> InnerState:
-        phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
         start_seed = task_seed(self.seed, SERVING, seed, 0)
-        count = tf.shape(tf.nest.flatten(support[0])[0])[0]
-
-        def body(k: tf.Tensor, inner: InnerState, carry: Any) -> tuple[InnerState, Any]:
-            batch = support
-            if batch_size is not None:
-                drawn = tf.random.stateless_uniform(
-                    [batch_size],
-                    tf.random.experimental.stateless_fold_in(start_seed, k),
-                    maxval=count,
-                    dtype=tf.int32,
-                )
-                batch = tf.nest.map_structure(lambda t: tf.gather(t, drawn), support)
-            return self._problem.step(inner, phi, hyper, batch).after, carry
-
-        start = self._problem.start(self._learner.initial_theta(), start_seed, phi, support)
+        start = self._problem.start(self._problem.parameters(), start_seed, support)
+        batches: Batches = TaskBatches(support)
+        if batch_size is not None:
+            batches = DrawnBatches(support, batch_size, start_seed)
         with self._losses_scaled(scoring=True):
-            return self._problem.run(start, steps, body)[0]
+            return adapt(self._problem, start, batches, steps).final
 
     def _copy_with(self: Any, final: InnerState, examples: Any) -> keras.Model:
         """Returns a copy of the model with what was adapted."""
         learner = self._learner
         variables = (*learner.theta_variables, *learner.partition.state_variables)
-        adapted = zip(variables, (*final.theta, *final.state), strict=True)
+        adapted = zip(variables, (*final.moving, *final.state), strict=True)
         values = {id(variable): value for variable, value in adapted}
         copy = copy_model(self.model, examples)
         for own, original in zip(all_variables(copy), all_variables(self.model), strict=True):
@@ -128,7 +123,7 @@ class Serving:
             )
         seed = task_seed(self.seed, SERVING, 0, 0)
         self._loss.resolve(spec, output_spec(self.model))
-        problem = Adaptation(self._learner, self.inner_optimizer, self._loss)
+        problem = InnerProblem(self._learner, self.inner_optimizer, self._loss)
         # A number, so that the artefact holds no variable of the learner's.
         scale = None if self._loss_scales is None else float(self._loss_scales.scoring)
         with losses_scaled_by(scale):

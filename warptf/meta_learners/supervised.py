@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from warptf.adaptation import Adaptation, dense_gradient
+from warptf.adaptation import InnerProblem, dense_gradient
 from warptf.compiled_loss import CompiledLoss
 from warptf.experience import Experience, Learned, StreamPart, Tensors
 from warptf.inner_optimizers.sgd import SGD
@@ -174,9 +174,9 @@ class Supervised(Experience):
         each = self._map(one, as_task(data), {})
         return {name: tf.reduce_mean(values) for name, values in each.items()}
 
-    def _problem(self, learner: FunctionalLearner) -> Adaptation:
+    def _problem(self, learner: FunctionalLearner) -> InnerProblem:
         # No step is taken: only its losses are of use here.
-        return Adaptation(learner, SGD(1.0), self._loss)
+        return InnerProblem(learner, SGD(1.0), self._loss)
 
     def _map(self, one: Any, tasks: Task, more: dict[str, Any]) -> dict[str, Any]:
         """Returns what a function of one task returns, for all."""

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from warptf.adaptation import TaskBatches, whole_set
 from warptf.meta_learners.tensor_kinds import check_dense, check_numbers
 from warptf.tasks.task import PARTS, Task
 
@@ -163,6 +164,31 @@ def has_step_axis(x: Any, spec: Any) -> bool:
         spec: `input_spec` of the model.
     """
     return leading_axes(x, spec) == 2
+
+
+def batches_of(task: Task, spec: Any) -> TaskBatches:
+    """Returns the mini-batches of a task's inner steps.
+
+    Args:
+        task: the task, without the task axis.
+        spec: `input_spec` of the model.
+    """
+    return TaskBatches(
+        task.support,
+        task.query,
+        has_step_axis(task.support[0], spec),
+        has_step_axis(task.query[0], spec),
+    )
+
+
+def whole_support(task: Task, spec: Any) -> Any:
+    """Returns all examples of a task's support set, of all its steps.
+
+    Args:
+        task: the task, without the task axis.
+        spec: `input_spec` of the model.
+    """
+    return whole_set(task.support, has_step_axis(task.support[0], spec))
 
 
 def parts_of(task: Task) -> dict[str, Any]:

@@ -1,21 +1,30 @@
 """Scoring of single tasks, a part of every meta-learner."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from warptf.adaptation import InnerState
+from warptf.adaptation import Start, Tensors, adapt
+from warptf.meta_learners.scoring_observers import (
+    LearningCurves,
+    ParametersAlong,
+    PredictionsAlong,
+    StatesAlong,
+)
 from warptf.meta_learners.seeds import EVALUATION, task_seed
-from warptf.meta_learners.task_axes import as_task, map_tasks, task_count
+from warptf.meta_learners.task_axes import (
+    as_task,
+    batches_of,
+    map_tasks,
+    task_count,
+    whole_support,
+)
 from warptf.meta_learners.task_checks import is_endless
 from warptf.partition import output_spec
 from warptf.reported import reported_dtype
 from warptf.tasks.task import Task
 from warptf.value_checks import problems_as_errors
-
-Tensors = list[tf.Tensor]
 
 
 class TaskScoring:
@@ -115,27 +124,17 @@ class TaskScoring:
 
     def _task_along(self: Any, what: str, task: Task, steps: int) -> Tensors:
         """Returns what there is to see at each step, `[T, K + 1, ...]`."""
-        phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
         specs = self._along_specs(what, task)
 
         def along(one: Task, index: tf.Tensor) -> Tensors:
-            def look(inner: InnerState) -> Tensors:
-                if what == "parameters":
-                    return list(inner.theta)
-                predicted = self._problem.predict(inner.theta, phi, inner.state, one.query[0])
-                return tf.nest.flatten(predicted)
-
-            def write(k: Any, inner: InnerState, seen: list[Any]) -> list[Any]:
-                values = look(inner)
-                return [array.write(k, v) for array, v in zip(seen, values, strict=True)]
-
-            def body(k: tf.Tensor, inner: InnerState, seen: Any) -> tuple[InnerState, Any]:
-                step = self._problem.step(inner, phi, hyper, self._batch(one.support, k))
-                return step.after, write(k, inner, seen)
-
-            seen = [tf.TensorArray(spec.dtype, steps + 1) for spec in specs]
-            final, seen = self._problem.run(self._start(one, index), steps, body, seen)
-            return [array.stack() for array in write(steps, final, seen)]
+            start = self._start(one, index)
+            watching: StatesAlong = ParametersAlong(specs, steps)
+            if what == "predictions":
+                phi, x = start.shared.phi, one.query[0]
+                watching = PredictionsAlong(specs, steps, self._problem, phi, x)
+            batches = batches_of(one, self._model_input)
+            adapted = adapt(self._problem, start, batches, steps, observers=[watching])
+            return adapted.observed[0]
 
         signature = [tf.TensorSpec((steps + 1, *spec.shape), spec.dtype) for spec in specs]
         with self._losses_scaled(scoring=True):
@@ -150,14 +149,12 @@ class TaskScoring:
             for output in tf.nest.flatten(output_spec(self.model))
         ]
 
-    def _start(self: Any, task: Task, index: tf.Tensor) -> InnerState:
+    def _start(self: Any, task: Task, index: tf.Tensor) -> Start:
         # A task that says which it is scores the same wherever it stands among others.
         position = index if task.task_id is None else task.task_id
         seed = task_seed(self.seed, EVALUATION, 0, position)
-        phi = self._learner.warp_values()
-        return self._problem.start(
-            self._learner.initial_theta(), seed, phi, self._whole(task.support)
-        )
+        support = whole_support(task, self._model_input)
+        return self._problem.start(self._problem.parameters(), seed, support)
 
     def _score_tasks(self: Any, task: Task, steps: int, along: bool) -> dict[str, tf.Tensor]:
         names = ["loss", *self._task_metrics.names]
@@ -165,39 +162,19 @@ class TaskScoring:
         if along:
             curve = tf.TensorSpec((steps,), reported_dtype())
             signature |= {f"support_{name}": curve for name in names}
-        phi, hyper = self._learner.warp_values(), self.inner_optimizer.hyper_values()
 
         def score(one: Task, index: tf.Tensor) -> dict[str, tf.Tensor]:
-            start = self._start(one, index)
-            return self._score_task(one, start, phi, hyper, steps, names if along else [])
+            watching = [LearningCurves(self._task_metrics, steps)] if along else []
+            start, batches = self._start(one, index), batches_of(one, self._model_input)
+            adapted = adapt(self._problem, start, batches, steps, observers=watching)
+            final, query = adapted.final, batches.meta(tf.constant(0))
+            output = self._problem.meta_loss(
+                final.moving, start.shared.phi, final.state, query, training=False
+            )
+            scores = {"loss": tf.cast(output.reported["loss"], reported_dtype())}
+            scores |= self._task_metrics(output, *query[1:])
+            curves = {name: c for seen in adapted.observed for name, c in seen.items()}
+            return scores | {f"support_{name}": curve for name, curve in curves.items()}
 
         with self._losses_scaled(scoring=True):
             return map_tasks(score, task, signature, task_count(task), self._jit_tasks)
-
-    def _score_task(
-        self: Any,
-        task: Task,
-        start: InnerState,
-        phi: Tensors,
-        hyper: Tensors,
-        steps: int,
-        along: Sequence[str],
-    ) -> dict[str, tf.Tensor]:
-        def body(k: tf.Tensor, inner: InnerState, curves: Any) -> tuple[InnerState, Any]:
-            batch = self._batch(task.support, k)
-            step = self._problem.step(inner, phi, hyper, batch)
-            if along:
-                values = {
-                    "loss": tf.cast(step.output.reported["loss"], reported_dtype()),
-                    **self._task_metrics(step.output, *batch[1:]),
-                }
-                curves = {name: curves[name].write(k, values[name]) for name in along}
-            return step.after, curves
-
-        curves = {name: tf.TensorArray(reported_dtype(), steps, element_shape=()) for name in along}
-        final, curves = self._problem.run(start, steps, body, curves)
-        query = self._batch(task.query, tf.constant(0))
-        output = self._problem.meta_loss(final.theta, phi, final.state, query, training=False)
-        scores = {"loss": tf.cast(output.reported["loss"], reported_dtype())}
-        scores |= self._task_metrics(output, *query[1:])
-        return scores | {f"support_{name}": curve.stack() for name, curve in curves.items()}

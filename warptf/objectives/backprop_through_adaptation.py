@@ -1,6 +1,14 @@
 """Backpropagation through the whole adaptation."""
 
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from warptf.adaptation import Adapted, TaskAdaptation, adapt, dense_gradient
+from warptf.initializations.initialization import Initialization
+from warptf.needs import Need
 from warptf.objectives.objective import Objective
+from warptf.objectives.task_gradients import TaskGradients
 
 
 class BackpropThroughAdaptation(Objective):
@@ -32,6 +40,32 @@ class BackpropThroughAdaptation(Objective):
     """
 
     @property
-    def differentiates_adaptation(self) -> bool:
-        """Whether gradients are taken through all inner steps."""
-        return True
+    def needs(self) -> Sequence[Need]:
+        """The ways in which it can be learned."""
+        return (Need.WHOLE_ADAPTATION,)
+
+    def learn(self, task: TaskAdaptation, initialization: Initialization) -> TaskGradients:
+        """Adapts to a task, and returns the gradients of the meta loss after it."""
+        # MAML's gradient is that of the same loss: one backward pass gives both.
+        joint = initialization.differentiated is Adapted.final_loss
+        shared = task.parameters._replace(theta=list(task.parameters.theta))
+        sources = [shared.theta if joint else [], shared.phi, shared.hyper]
+        task = task._replace(parameters=shared)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(sources)
+            if joint:
+                adapted = adapt(
+                    task.problem,
+                    task.start(),
+                    task.batches,
+                    task.steps,
+                    task.step,
+                    task.observers,
+                )
+            else:
+                gradient, adapted = initialization.learn(task)
+            output = adapted.final_loss()
+        through, phi, hyper = dense_gradient(tape, output.loss, sources)
+        return TaskGradients(
+            phi, hyper, through if joint else gradient, adapted, output, output.reported["loss"]
+        )

@@ -1,21 +1,26 @@
 """The WarpGrad objective."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from warptf.adaptation import (
-    Adaptation,
     Batch,
+    InnerProblem,
     InnerState,
-    InnerStep,
+    LossOutput,
+    Parameters,
+    StepBatch,
+    Tensors,
     dense_gradient,
     gradient_along,
+    stepped,
 )
-from warptf.objectives.objective import Lookahead, Objective
-
-Tensors = list[tf.Tensor]
+from warptf.needs import Need
+from warptf.objectives.lookahead import Lookahead
+from warptf.objectives.objective import Objective
+from warptf.objectives.stream_step import StreamStep
 
 SECOND_ORDER = ("exact", "finite_difference", "none")
 _FORWARD_STEP, _CENTRAL_STEP = 1e-4, 5e-4
@@ -81,6 +86,18 @@ class WarpGrad(Objective):
         self.relative_step = None if relative_step is None else float(relative_step)
 
     @property
+    def needs(self) -> Sequence[Need]:
+        """The ways in which it can be learned."""
+        steps = (Need.INNER_LOOP, Need.STORED_STEPS)
+        return steps if self.second_order == "exact" else (*steps, Need.STREAM)
+
+    @property
+    def because(self) -> str:
+        """Why the exact gradient needs inner steps."""
+        exact = 'with second_order="exact" differentiates inner steps twice'
+        return exact if self.second_order == "exact" else ""
+
+    @property
     def replays_inner_step(self) -> bool:
         r"""Whether a replay takes the step again; Eq. 8 needs only the stored $\theta_{k+1}$."""
         return self.second_order != "none"
@@ -91,84 +108,81 @@ class WarpGrad(Objective):
         return ("phi",) if self.second_order == "exact" else ()
 
     def lookahead(
-        self,
-        problem: Adaptation,
-        inner: InnerState,
-        phi: Sequence[tf.Tensor],
-        hyper: Sequence[tf.Tensor],
-        batch: Batch,
-        meta_batch: Batch,
+        self, problem: InnerProblem, state: InnerState, shared: Parameters, batch: StepBatch
     ) -> Lookahead:
         """Takes the inner step and returns the term's value and gradients."""
-        phi = list(phi)
-        task_output, gradients, mixed_tape, phi_gradient = self._inner(problem, inner, phi, batch)
+        phi, hyper, theta = list(shared.phi), list(shared.hyper), state.moving
+        task = self._task_gradients(problem, state, phi, batch.task)
         with tf.GradientTape(watch_accessed_variables=False) as update_tape:
-            update_tape.watch([gradients, list(hyper), list(inner.theta)])
-            theta, optimizer = problem.optimizer.update(
-                inner.theta, gradients, inner.optimizer, hyper
-            )
-        after = InnerState(list(theta), list(optimizer), task_output.state)
-        step = InnerStep(inner, after, task_output, gradients)
+            update_tape.watch([task.theta, hyper, theta])
+            step = stepped(problem, state, shared, batch, task.output, task.theta)
+            moved = step.after.moving
         moves = problem.learner.starts_from_support
-        meta_loss, v, direct = self._meta(problem, after, phi, meta_batch, bool(hyper) or moves)
+        needs_v = bool(hyper) or moves
+        meta_loss, v, direct = self._meta(problem, step.after, phi, batch.meta, needs_v)
         if v is None:
             return Lookahead(step, meta_loss, direct, [])
         # w = (du/dg)^T v, and the same for the learned hyper-parameters and theta_k itself.
         w, hyper_gradient, through = dense_gradient(
-            update_tape, theta, [gradients, list(hyper), list(inner.theta)], v
+            update_tape, moved, [task.theta, hyper, theta], v
         )
         total = [*direct, *through] if moves else direct
         if self.second_order == "none":
             # Eq. 8: the stepped point stands for theta_k.
             total = [*direct, *v] if moves else direct
         else:
-            sources = _sources(problem, inner, phi)
             if self.second_order == "exact":
-                mixed = gradient_along(mixed_tape, gradients, sources, w)
+                sources = _sources(problem, theta, phi)
+                mixed = gradient_along(task.tape, task.theta, sources, w)
             else:
-                mixed = self._difference(problem, inner, phi, batch, w, phi_gradient)
+                mixed = self._difference(problem, state, phi, batch.task, w, task.phi)
             total = [d + m for d, m in zip(total, mixed, strict=True)]
         theta_gradient = total[len(phi) :] if moves else None
         return Lookahead(step, meta_loss, total[: len(phi)], hyper_gradient, theta_gradient)
 
     def stored(
-        self, problem: Adaptation, after: InnerState, phi: Sequence[tf.Tensor], meta_batch: Batch
+        self, problem: InnerProblem, after: InnerState, shared: Parameters, meta_batch: Batch
     ) -> Lookahead:
-        r"""Returns the term of Eq. 8 at a stored $\theta_{k+1}$, with no inner step.
-
-        Args:
-            problem: the inner problem.
-            after: the stored state at $k + 1$.
-            phi: warp parameters.
-            meta_batch: mini-batch for $L_{meta}$.
-        """
-        meta_loss, _, direct = self._meta(problem, after, list(phi), meta_batch, False)
+        r"""Returns the term of Eq. 8 at a stored $\theta_{k+1}$, with no inner step."""
+        meta_loss, _, direct = self._meta(problem, after, list(shared.phi), meta_batch, False)
         return Lookahead(None, meta_loss, direct, [])
 
-    def _inner(
-        self, problem: Adaptation, inner: InnerState, phi: Tensors, batch: Batch
-    ) -> tuple[Any, Tensors, tf.GradientTape | None, Tensors]:
-        """Returns the task loss, its gradient, the tape of that gradient, and that for phi."""
-        needs_tape = self.second_order == "exact"
+    def stream_gradient(self, step: StreamStep) -> Tensors:
+        r"""Returns Eq. 8 at the moved $\theta$; of Eq. 7, with the estimate of the mixed part.
+
+        The step that is looked ahead is one of gradient descent, $u = \theta - \alpha g$.
+        """
+        if self.second_order == "none":
+            return step.meta_phi()
+        meta = step.meta()
+        # w = (du/dg)^T v, with v over the tasks of all replicas: the mean of their products is not
+        # the product of the means.
+        w = [-tf.cast(step.rate, v.dtype) * v for v in step.over_replicas(meta.theta)]
+        mixed = self.mixed_difference(step.phi_gradient_at, step.before, w, step.learned.phi)
+        return [direct + m for direct, m in zip(meta.phi, mixed, strict=True)]
+
+    def _task_gradients(
+        self, problem: InnerProblem, state: InnerState, phi: Tensors, batch: Batch
+    ) -> "_TaskGradients":
+        """Returns the task loss with its gradients, of which the mixed part is to be taken."""
+        theta = state.moving
+        if self.second_order == "exact":
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(_sources(problem, theta, phi))
+                found = _gradients(problem, theta, state, phi, batch, False)
+            return found._replace(tape=tape)
         needs_phi = self.second_order == "finite_difference" and not self.central
-        if needs_tape:
-            with tf.GradientTape(watch_accessed_variables=False) as mixed_tape:
-                mixed_tape.watch(_sources(problem, inner, phi))
-                output, gradients, _ = _gradients(problem, inner.theta, inner, phi, batch, False)
-            return output, gradients, mixed_tape, []
-        output, gradients, phi_gradient = _gradients(
-            problem, inner.theta, inner, phi, batch, needs_phi
-        )
+        found = _gradients(problem, theta, state, phi, batch, needs_phi)
         if problem.learner.starts_from_support:
-            phi_gradient = [*phi_gradient, *gradients]
-        return output, gradients, None, phi_gradient
+            return found._replace(phi=[*found.phi, *found.theta])
+        return found
 
     def _meta(
-        self, problem: Adaptation, after: InnerState, phi: Tensors, batch: Batch, with_v: bool
+        self, problem: InnerProblem, after: InnerState, phi: Tensors, batch: Batch, with_v: bool
     ) -> tuple[tf.Tensor, Tensors | None, Tensors]:
         """Returns the meta loss at the stepped point, v where it is needed, and the direct part."""
         needs_v = with_v or self.second_order != "none"
-        theta = [tf.stop_gradient(t) for t in after.theta]
+        theta = [tf.stop_gradient(t) for t in after.moving]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([theta, phi] if needs_v else phi)
             output = problem.meta_loss(theta, phi, after.state, batch)
@@ -180,8 +194,8 @@ class WarpGrad(Objective):
 
     def _difference(
         self,
-        problem: Adaptation,
-        inner: InnerState,
+        problem: InnerProblem,
+        state: InnerState,
         phi: Tensors,
         batch: Batch,
         w: Tensors,
@@ -190,13 +204,13 @@ class WarpGrad(Objective):
         """Returns the finite-difference estimate of the mixed part along w."""
 
         def phi_gradient_at(theta: Tensors) -> Tensors:
-            sources = _sources(problem, inner._replace(theta=theta), phi)
+            sources = _sources(problem, theta, phi)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(sources)
-                loss = problem.loss(theta, phi, inner.state, batch).loss
+                loss = problem.loss(theta, phi, state.state, batch).loss
             return dense_gradient(tape, loss, sources)
 
-        return self.mixed_difference(phi_gradient_at, inner.theta, w, phi_gradient)
+        return self.mixed_difference(phi_gradient_at, state.moving, w, phi_gradient)
 
     def mixed_difference(
         self,
@@ -239,24 +253,32 @@ class WarpGrad(Objective):
         }
 
 
-def _sources(problem: Adaptation, inner: InnerState, phi: Tensors) -> Tensors:
+class _TaskGradients(NamedTuple):
+    """The task loss at a point, with its gradients and what they were recorded by."""
+
+    output: LossOutput
+    theta: Tensors
+    phi: Tensors
+    tape: tf.GradientTape | None = None
+
+
+def _sources(problem: InnerProblem, theta: Tensors, phi: Tensors) -> Tensors:
     r"""Returns what the mixed part is taken at: phi, and $\theta_k$ where it moves with phi."""
-    return [*phi, *inner.theta] if problem.learner.starts_from_support else phi
+    return [*phi, *theta] if problem.learner.starts_from_support else phi
 
 
 def _gradients(
-    problem: Adaptation,
+    problem: InnerProblem,
     theta: Tensors,
-    inner: InnerState,
+    state: InnerState,
     phi: Tensors,
     batch: Batch,
     with_phi: bool,
-) -> tuple[Any, Tensors, Tensors]:
+) -> _TaskGradients:
     """Returns the task loss with its gradients in theta and, if asked for, in phi."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([theta, phi] if with_phi else theta)
-        output = problem.loss(theta, phi, inner.state, batch)
+        output = problem.loss(theta, phi, state.state, batch)
     if with_phi:
-        gradients, phi_gradient = dense_gradient(tape, output.loss, [theta, phi])
-        return output, gradients, phi_gradient
-    return output, dense_gradient(tape, output.loss, theta), []
+        return _TaskGradients(output, *dense_gradient(tape, output.loss, [theta, phi]))
+    return _TaskGradients(output, dense_gradient(tape, output.loss, theta), [])
