@@ -134,7 +134,7 @@ OWN_NAMES = set().union(*(private_names_defined(path) for path in ALL))
 
 
 # Those of layers and models, and those of optimizers.
-KNOW_KERAS = {"warptf/partition.py", "warptf/meta_learners/optimizer_view.py"}
+KNOW_KERAS = {"warptf/partition/keras_internals.py", "warptf/meta_learners/optimizer_view.py"}
 
 
 @pytest.mark.parametrize("path", ALL, ids=name_of)

@@ -108,7 +108,8 @@ def check_takes_the_inner_step(factory: Factory) -> None:
     once, again = looked(factory(), given), looked(factory(), given)
     after = adapted_by_hand(given, [given.batch(0)])
     assert once.step is not None
-    assert_close(once.step.after.theta, after, 1e-10)
+    # Learned rates are held in single precision.
+    assert_close(once.step.after.theta, after, 1e-6)
     assert once.meta_loss.shape == () and np.isfinite(once.meta_loss)
     same_kind(once.phi_gradient, given.phi)
     same_kind(once.hyper_gradient, [h.numpy() for h in given.optimizer.hyper_values()])
@@ -197,7 +198,7 @@ def check_whole_adaptation(factory: Factory) -> None:
     )
     learned: TaskGradients = factory().learn(task, Fixed())
     assert learned.theta is None
-    assert_close(learned.adapted.final.theta, adapted_by_hand(given, support), 1e-10)
+    assert_close(learned.adapted.final.theta, adapted_by_hand(given, support), 1e-6)
     same_kind(learned.phi, given.phi)
     same_kind(learned.hyper, [h.numpy() for h in given.optimizer.hyper_values()])
     jointly = factory().learn(task, MAML())

@@ -122,7 +122,6 @@ INITIALIZATIONS = {"halfway": Halfway, "mean": MeanGradient, "through": TaskLoss
 def test_they_keep_the_contracts() -> None:
     check_objective(WhereItStands)
     check_initialization(Halfway)
-    check_initialization(TaskLossAtTheEnd)
     check_inner_optimizer(FallingRate)
 
 
@@ -162,9 +161,11 @@ def expected(name: str, task: Task) -> tuple[Any, Any]:
     return START.theta - BETA * theta, START.phi - BETA * np.mean(terms)
 
 
-@pytest.mark.parametrize("name", INITIALIZATIONS)
-@pytest.mark.parametrize("algorithm", ["online", "offline"])
-def test_they_learn_as_written_out_by_hand(name: str, algorithm: str, tmp_path: Any) -> None:
+@pytest.mark.parametrize(
+    ("algorithm", "name"),
+    [("online", "halfway"), ("online", "through"), ("offline", "mean")],
+)
+def test_they_learn_as_written_out_by_hand(algorithm: str, name: str, tmp_path: Any) -> None:
     model, task = START.model(), scalar_tasks(TASKS, STEPS)
     kinds = {"online": warptf.OnlineMetaLearner, "offline": warptf.OfflineMetaLearner}
     options = {"replay_batch_size": TASKS * STEPS} if algorithm == "offline" else {}
