@@ -29,17 +29,9 @@ _READ = 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(problem.Sizes):
     """Times meta-steps, and the reading of meta-batches with checks and without, in turns."""
 
-    filters: int = 64
-    """Filters of each convolution."""
-    tasks: int = 4
-    """Tasks of a meta-batch."""
-    inner_steps: int = 10
-    """Inner steps of a task."""
-    batch_size: int = 20
-    """Images of a mini-batch."""
     rounds: int = 7
     """How often each is timed."""
     algorithms: tuple[problem.Algorithm, ...] = ("offline", "online")
@@ -57,9 +49,8 @@ def main(options: Options) -> list[dict[str, Any]]:
 
 
 def _figures(options: Options, algorithm: problem.Algorithm) -> dict[str, Any]:
-    axes = (options.tasks, options.inner_steps, options.batch_size)
     # Copied for each element, as meta-batches of a pipeline are.
-    data = tf.data.Dataset.from_tensors(problem.random_task(algorithm, *axes)).repeat()
+    data = tf.data.Dataset.from_tensors(problem.random_task(algorithm, *options.axes)).repeat()
     model = problem.learner(options.filters)
     meta = problem.meta_learner(model, algorithm, "none", options.inner_steps)
     # As `fit` does with its data.

@@ -22,17 +22,9 @@ MEMORY, GLYPHS, DRAWING = "tensors in memory", "glyphs", "glyphs, drawn but not 
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(problem.Sizes):
     """Times `fit` on glyphs and on one of their meta-batches kept in memory, in turns."""
 
-    filters: int = 64
-    """Filters of each convolution."""
-    tasks: int = 4
-    """Tasks of a meta-batch."""
-    inner_steps: int = 10
-    """Inner steps of a task."""
-    batch_size: int = 20
-    """Images of a mini-batch."""
     algorithm: problem.Algorithm = "offline"
     """Algorithm."""
     second_order: problem.SecondOrder = "exact"

@@ -32,17 +32,9 @@ HEADER = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(problem.Sizes):
     """Times meta-steps against plain gradient steps, in turns within one process."""
 
-    filters: int = 64
-    """Filters of each convolution."""
-    tasks: int = 4
-    """Tasks of a meta-batch."""
-    inner_steps: int = 10
-    """Inner steps of a task."""
-    batch_size: int = 20
-    """Images of a mini-batch."""
     rounds: int = 7
     """How often each is timed."""
     algorithms: tuple[problem.Algorithm, ...] = ("offline", "online")
@@ -83,8 +75,7 @@ def _case(
 ) -> tuple[Any, Callable[[], Any]]:
     model = problem.learner(options.filters, layers)
     meta = problem.meta_learner(model, algorithm, second_order, options.inner_steps)
-    axes = (options.tasks, options.inner_steps, options.batch_size)
-    data = problem.in_memory(problem.random_task(algorithm, *axes))
+    data = problem.in_memory(problem.random_task(algorithm, *options.axes))
     if second_order is None:
         return (layers, None, INNER), problem.meta_step(meta, data)
     return (layers, algorithm, f"inner + {second_order}"), problem.meta_step(meta, data)

@@ -1,5 +1,6 @@
 """The learner, the meta-learners and the tasks that the benchmarks run."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -17,6 +18,25 @@ INNER_RATE, OUTER_RATE = 0.01, 1e-3
 Algorithm = Literal["offline", "online"]
 SecondOrder = Literal["exact", "finite_difference", "none"]
 Layers = Literal["warptf", "keras"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How large a learner and its tasks are."""
+
+    filters: int = 64
+    """Filters of each convolution."""
+    tasks: int = 4
+    """Tasks of a meta-batch."""
+    inner_steps: int = 10
+    """Inner steps of a task."""
+    batch_size: int = 20
+    """Images of a mini-batch."""
+
+    @property
+    def axes(self) -> tuple[int, int, int]:
+        """The axes `T, K, B` of a meta-batch."""
+        return self.tasks, self.inner_steps, self.batch_size
 
 
 def learner(filters: int, layers: Layers = "warptf") -> keras.Model:

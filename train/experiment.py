@@ -7,12 +7,12 @@ import time
 from typing import Any
 
 import keras
-import tensorflow as tf
 from warptf_launcher.interruption import interruption
 
-from .distribution import LOST_WORKER, make_strategy, run_directory
+from .distribution import make_strategy, run_directory
 from .early_stopping import EarlyStopping, stops
 from .learner_files import is_intact, load_learner, save_learner
+from .meta_train import meta_train
 from .precision import computing_in
 from .recorder import Recorder
 from .result import FIGURES
@@ -296,42 +296,9 @@ class Experiment(abc.ABC):
         seen = [row[self.monitored] for row in run.evaluations() if row["step"] > 0]
         if step < config.meta_steps and not stops(seen, config.patience, self.monitored):
             callbacks = self._callbacks(config, learner, tasks, run, seen)
-            self._fit(config, learner, tasks.train_from(step), step, run, callbacks)
+            meta_train(config, learner, tasks.train_from(step), step, run, callbacks)
         chooses = self._chooses(config) and run.evaluations()
         return run.checkpoints.load_best() if chooses else learner
-
-    def _fit(
-        self,
-        config: Any,
-        learner: Any,
-        data: tf.data.Dataset,
-        step: int,
-        run: RunDirectory,
-        callbacks: list[keras.callbacks.Callback],
-    ) -> None:
-        """Meta-trains from a meta-step on."""
-        parts = config.accumulation_steps
-        if parts > 1:
-            data = data.rebatch(config.meta_batch // parts, drop_remainder=True)
-        try:
-            learner.fit(
-                data,
-                steps_per_epoch=config.epoch_steps * parts,
-                initial_epoch=step // config.epoch_steps,
-                epochs=config.meta_steps // config.epoch_steps,
-                shuffle=False,
-                callbacks=callbacks,
-                verbose=1 if sys.stdout.isatty() else 2,
-            )
-        except LOST_WORKER as error:
-            if config.strategy != "multiworker":
-                raise
-            begun = run.checkpoints.latest.exists()
-            raise ConnectionError(
-                f"a worker was lost while others waited for it ({type(error).__name__}): start "
-                "all workers again with --resume, to continue from "
-                + ("the last checkpoint" if begun else "the beginning, for want of a checkpoint")
-            ) from error
 
     def _callbacks(
         self, config: Any, learner: Any, tasks: Any, run: RunDirectory, seen: list[float]

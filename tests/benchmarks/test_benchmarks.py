@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from benchmarks import (
     bilevel_memory,
+    checks,
     data,
     few_shot_data,
     import_time,
@@ -300,6 +301,12 @@ def test_operations_of_a_kind_are_added_up() -> None:
     assert by_kind["convolution, by its filter"]["%"] == pytest.approx(40.0)
     assert by_kind["rest"]["%"] == pytest.approx(10.0)
     assert by_kind[maml_profile.BETWEEN]["ms"] == pytest.approx(200.0)
+
+
+def test_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = run(checks, tmp_path / "figures.json", capsys, **SMALL, algorithms=("online",))
+    assert [f["algorithm"] for f in figures] == ["online"]
+    numbers(figures, *checks.HEADER[1:])
 
 
 def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,7 +49,7 @@ def budget(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = capped(keras.Model.fit, epochs=1, steps_per_epoch=1)
 
     @functools.wraps(fit)
-    def shorter(self: Any, x: Any = None, **kwargs: Any) -> Any:
+    def shorter(self: keras.Model, x: Any = None, **kwargs: Any) -> Any:
         steps = {"validation_steps": 1} if "validation_data" in kwargs else {}
         return fit(self, x, **{**kwargs, **steps, "verbose": 0})
 
