@@ -98,6 +98,7 @@ def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_dir
 
 
+@pytest.mark.slow
 def test_the_kept_learner_takes_images_and_scores_the_same(
     finished: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,7 +161,7 @@ def test_centroid_is_the_nearest_class_mean_by_cosine(folder: Path, tmp_path: Pa
     ("method", "fields"),
     [
         ("proto-net", dict(adapter="residual")),
-        ("maml", dict(adapt="last-block", evaluation_ways=3)),
+        pytest.param("maml", dict(adapt="last-block", evaluation_ways=3), marks=pytest.mark.slow),
         pytest.param(
             "warp-maml",
             dict(adapt="film", train_last_block=True, adapter="residual"),

@@ -165,6 +165,7 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
     assert process.communicate(timeout=60) == ("done\n", "")
 
 
+@pytest.mark.slow
 def test_a_full_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The limit on the size of a file ends a write as a full disk does, after some of it."""
     run_dir = tmp_path / "run"
