@@ -12,12 +12,29 @@ from contracts.second_derivatives import outcome_of
 
 ENTRIES = entries()
 # Each takes seconds, and a relative of it is among the ordinary tests.
-DEAR = set(
-    "AdaptiveAveragePooling1D AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling3D "
-    "AutoContrast Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D CutMix Equalization GRUCell "
-    "GroupQueryAttention LSTM LSTMCell MelSpectrogram RandomErasing RandomPerspective RNN SimpleRNN "
-    "StackedRNNCells".split()
-)
+DEAR = {
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling3D",
+    "AutoContrast",
+    "Bidirectional",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
+    "CutMix",
+    "Equalization",
+    "GRUCell",
+    "GroupQueryAttention",
+    "LSTM",
+    "LSTMCell",
+    "MelSpectrogram",
+    "RandomErasing",
+    "RandomPerspective",
+    "RNN",
+    "SimpleRNN",
+    "StackedRNNCells",
+}
 
 
 def name_of(entry: Entry) -> str:
@@ -44,7 +61,7 @@ def test_second_derivatives(entry: Entry, record_property: Callable[[str, object
 
 
 def test_what_is_dear_is_there() -> None:
-    assert DEAR <= {entry.name for entry in ENTRIES}
+    assert not DEAR - {entry.name for entry in ENTRIES}
 
 
 def test_every_layer_that_keras_exports_has_a_row() -> None:
