@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from warptf.vectorized import NotVectorizable
+
 
 class Limit(NamedTuple):
     """Cells that fail, or are refused, for one reason.
@@ -68,6 +70,30 @@ LIMITS = (
         "the 0.5 % asked here: `float16` resolves small differences eight times as well as "
         "`bfloat16`, not as well as `float32`. The larger steps of the two notes before keep to "
         "the 0.5 %.",
+    ),
+    Limit(
+        (
+            "Warp (lstm)",
+            "WarpLSTMCell (rnn)",
+            "RNNCell",
+            "WarpRNNCell",
+            "HyperRNNCell",
+            "TNetRNNCell",
+            "HebbianRNNCell",
+            "HebbianRNNCell (retro-hebb-rnn)",
+        ),
+        "vectorised",
+        NotVectorizable,
+        "is of a second derivative through a loop within an inner step",
+        "First derivatives are vectorised; with second ones of a recurrence, tasks are learned "
+        "one after the other, and a warning says so.",
+    ),
+    Limit(
+        ("ContinualMetaLearner (agent)",),
+        "vectorised",
+        ValueError,
+        "vectorize_tasks: ActorCritic computes its episodes together in any case",
+        "There is nothing to vectorise: the episodes of all tasks are one batch in any case.",
     ),
 )
 

@@ -11,6 +11,7 @@ from conformance.devices import mirrored
 from contracts.layer import Example, batch, randomise
 
 from warptf.partition import FunctionalLearner, partition
+from warptf.vectorized import vectorized_map
 
 
 def learner_model(example: Example, **kwargs: Any) -> keras.Model:
@@ -34,8 +35,9 @@ def adapted_gradient(model: keras.Model, x: np.ndarray) -> Any:
         output = learner(theta, phi, state, x, training=True).predictions
         return tf.reduce_mean(tf.square(tf.cast(output, tf.float32) - 1.0))
 
-    def gradient() -> list[tf.Tensor]:
-        theta, phi = learner.initial_theta(), learner.warp_values()
+    def gradient(theta: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
+        theta = learner.initial_theta() if theta is None else theta
+        phi = learner.warp_values()
         with tf.GradientTape() as outer:
             outer.watch([*theta, *phi])
             with tf.GradientTape() as tape:
@@ -132,6 +134,23 @@ def check_mixed(example: Example, compute: str, tolerance: float) -> None:
     assert apart < tolerance, f"the gradient differs by {apart:.1%}"
 
 
+def check_vectorised(example: Example, folder: Path) -> None:
+    """Computed for three tasks at once, gradients are those of each task's own weights."""
+    model = learner_model(example)
+    gradient = adapted_gradient(model, batch(example.input_shape))
+    theta = FunctionalLearner(model).initial_theta()
+    of_tasks = [t * tf.reshape([1.0, 0.9, 1.2], [-1, *[1] * len(t.shape)]) for t in theta]
+    signature = [tf.TensorSpec(g.shape, g.dtype) for g in tf.function(gradient)()]
+
+    @tf.function(autograph=False)
+    def at_once() -> list[tf.Tensor]:
+        return vectorized_map(gradient, of_tasks, 3, signature)
+
+    found = at_once()
+    for task in range(3):
+        assert_same([g[task] for g in found], gradient([t[task] for t in of_tasks]))
+
+
 CHECKS = {
     ".keras": check_keras_file,
     "SavedModel": check_saved_model,
@@ -140,4 +159,5 @@ CHECKS = {
     "mirrored ×2": check_mirrored,
     "mixed_bfloat16": check_mixed_bfloat16,
     "mixed_float16": check_mixed_float16,
+    "vectorised": check_vectorised,
 }

@@ -197,6 +197,18 @@ def assert_learns(learner: Learner, model: keras.Model) -> None:
     assert after < before - 0.1, f"the score was {before:.3f} and is {after:.3f}"
 
 
+def check_vectorised(learner: Learner, folder: Path) -> None:
+    """Tasks that are learned and scored together learn and score what they do in turns."""
+    found = []
+    for together in (False, True):
+        found.append(learned(learner, vectorize_tasks=together))
+    assert_same_learning(learner, *found)
+    models = [compiled(learner, vectorize_tasks=together) for together in (False, True)]
+    scores = [m.evaluate(learner.data(m, 0, 1), verbose=0, return_dict=True) for m in models]
+    for name, score in scores[0].items():
+        np.testing.assert_allclose(scores[1][name], score, rtol=1e-5, atol=1e-6)
+
+
 CHECKS = {
     ".keras": check_keras_file,
     "SavedModel": check_saved_model,
@@ -205,4 +217,5 @@ CHECKS = {
     "mirrored ×2": check_mirrored,
     "mixed_bfloat16": check_mixed_bfloat16,
     "mixed_float16": check_mixed_float16,
+    "vectorised": check_vectorised,
 }

@@ -55,6 +55,7 @@ ORDINARY = {
         "ContinualMetaLearner (tasks)",
         "MultiHeadFinetuning",
     ),
+    "vectorised": ("WarpConv2D", "ClassMeanHead (cosine)", "MultiHeadFinetuning"),
 }
 
 

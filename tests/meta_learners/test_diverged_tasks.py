@@ -36,11 +36,11 @@ def fitted(task, **compiling):
     return scale, history
 
 
-@pytest.mark.parametrize("jit_compile", [False, "tasks"])
-def test_a_diverged_task_counts_as_a_gradient_of_zero(jit_compile):
+@pytest.mark.parametrize("way", [{}, {"jit_compile": "tasks"}, {"vectorize_tasks": True}])
+def test_a_diverged_task_counts_as_a_gradient_of_zero(way):
     before = np.ones(1)
-    alone, history = fitted(task(0.1), jit_compile=jit_compile)
-    both, beside = fitted(task(0.1, 1e6), skip_diverged=True, jit_compile=jit_compile)
+    alone, history = fitted(task(0.1), **way)
+    both, beside = fitted(task(0.1, 1e6), skip_diverged=True, **way)
     assert abs(alone - before) > 1e-4
     # The mean over two tasks of a gradient and nothing is half of that gradient.
     np.testing.assert_allclose(both - before, (alone - before) / 2, rtol=1e-4)

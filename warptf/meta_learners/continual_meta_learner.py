@@ -17,6 +17,7 @@ from warptf.meta_learners.loss_scales import all_finite
 from warptf.meta_learners.seeds import EVALUATION, TRAINING, task_seed
 from warptf.meta_learners.supervised import Supervised
 from warptf.meta_learners.task_checks import check_ends, check_no_weights
+from warptf.meta_learners.task_mapping import TaskMapping, Vectorize, checked_vectorize
 from warptf.meta_learners.task_metrics import Metrics
 from warptf.needs import Need, check_offered
 from warptf.objectives.objective import Objective
@@ -121,6 +122,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         weighted_metrics: Metrics | None = None,
         task_optimizer: Any = None,
         jit_compile: bool = False,
+        vectorize_tasks: Vectorize = "auto",
         **kwargs: Any,
     ) -> None:
         r"""Sets the optimizers and what is learned from.
@@ -136,6 +138,8 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             weighted_metrics: metrics that the weights of examples weigh.
             task_optimizer: Keras optimizer of the task parameters $\theta$; `optimizer` if `None`.
             jit_compile: whether XLA compiles a step as one. Defaults to `False`.
+            vectorize_tasks: whether the tasks of a batch are computed together, as in
+                `MetaLearner.compile`; the episodes of an experience always are.
             **kwargs: `steps_per_execution`, `run_eagerly` of `keras.Model.compile`.
 
         Raises:
@@ -143,6 +147,9 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             ValueError: no loss, unknown metrics, metrics for an experience that has its own, or an
                 optimizer that was built on other variables.
         """
+        mapping = TaskMapping(checked_vectorize(vectorize_tasks), jit_compile)
+        if isinstance(loss, Experience) and not isinstance(loss, Supervised):
+            _refuse_vectorising(loss, vectorize_tasks)
         if isinstance(loss, Experience):
             given = {
                 "metrics": metrics,
@@ -159,12 +166,18 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         else:
             experience = Supervised(loss, metrics, loss_weights, weighted_metrics)
         experience.compile_for(self._learner)
+        if isinstance(experience, Supervised):
+            experience.map_tasks_by(mapping)
         self.experience = experience
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self._compile_outer_update({"task_optimizer": task_optimizer})
         names = ("loss", *self.experience.metric_names)
         self._trackers = {name: self._reported_mean(name) for name in names}
-        self._compile_arguments = {"jit_compile": jit_compile, **kwargs}
+        self._compile_arguments = {
+            "jit_compile": jit_compile,
+            "vectorize_tasks": vectorize_tasks,
+            **kwargs,
+        }
 
     def _metrics_of_keras(self) -> list[keras.metrics.Metric]:
         return list(self._experience().keras_metrics)
@@ -380,3 +393,12 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             for key in ("model", "objective")
         }
         return cls(**{**config, **parts})
+
+
+def _refuse_vectorising(experience: Experience, vectorize_tasks: Vectorize) -> None:
+    """Refuses to compute together what is computed together already."""
+    if vectorize_tasks not in (False, "auto"):
+        raise ValueError(
+            f"vectorize_tasks: {type(experience).__name__} computes its episodes together in any "
+            f"case, got {vectorize_tasks!r}: leave it out."
+        )

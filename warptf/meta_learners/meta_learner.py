@@ -33,6 +33,7 @@ from warptf.meta_learners.task_checks import (
     check_task,
     problem_in,
 )
+from warptf.meta_learners.task_mapping import TaskMapping, Vectorize, checked_vectorize
 from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.meta_learners.task_scoring import TaskScoring
 from warptf.meta_learners.tensor_kinds import check_inputs
@@ -161,6 +162,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         initialization_optimizer: Any = None,
         rate_optimizer: Any = None,
         jit_compile: bool | str = False,
+        vectorize_tasks: Vectorize = "auto",
         **kwargs: Any,
     ) -> None:
         r"""Sets the outer optimizers, the loss and the metrics.
@@ -182,13 +184,19 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
                 or, `"tasks"`, the part of a meta-step and of an evaluation that learns one task.
                 It pays where adaptation is long and the learner small. On a CPU, compiled tasks
                 run one after another.
+            vectorize_tasks: whether the tasks of a meta-batch (of each replica) are learned
+                together, as one batch with weights of its own for each task: `True`, `False`, or
+                `"auto"`, where a GPU is visible. It needs the memory of all tasks at once; a number
+                has so many learned together at most. Results are those of tasks learned one after
+                the other, to rounding. What cannot be computed for all tasks at once is learned one
+                after the other, and a warning names the operation. Defaults to `"auto"`.
             **kwargs: `steps_per_execution`, `run_eagerly` of `keras.Model.compile`.
 
         Raises:
             TypeError: `metrics` is neither list nor dict.
             ValueError: no loss, one that does not fit the outputs, unknown metrics, the same object
                 as two optimizers of groups, an optimizer that was built on other variables, or an
-                unknown `jit_compile`.
+                unknown `jit_compile` or `vectorize_tasks`.
         """
         if jit_compile not in (False, True, "tasks"):
             raise ValueError(f'jit_compile must be True, False or "tasks", got {jit_compile!r}.')
@@ -204,7 +212,8 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         self._task_metrics = TaskMetrics(metrics, weighted_metrics, self._loss)
         # A loss or metrics given to Keras here would make `fit` call the model on a batch of tasks.
         super().compile(optimizer=optimizer, jit_compile=jit_compile is True, **kwargs)
-        self._jit_tasks = jit_compile == "tasks" and not self.run_eagerly
+        jit = False if self.run_eagerly else jit_compile
+        self._mapping = TaskMapping(checked_vectorize(vectorize_tasks), jit)
         self._compile_outer_update(
             {
                 "initialization_optimizer": initialization_optimizer,
@@ -221,7 +230,11 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         self._trackers = {
             name: self._reported_mean(name) for name in ("loss", *self._task_metrics.names)
         }
-        self._compile_arguments = {"jit_compile": jit_compile, **kwargs}
+        self._compile_arguments = {
+            "jit_compile": jit_compile,
+            "vectorize_tasks": vectorize_tasks,
+            **kwargs,
+        }
         self._score_function: Callable[..., Any] | None = None
         self._along_function: Callable[..., Any] | None = None
         self._adapt_function: Callable[..., Any] | None = None

@@ -217,7 +217,7 @@ class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
         specs = [tf.TensorSpec(t.shape, t.dtype) for t in shared.theta]
         signature = (specs, tf.TensorSpec((), reported_dtype()))
         with self._losses_scaled():
-            return map_tasks(gradients, task, signature, task_count(task), self._jit_tasks)
+            return map_tasks(gradients, task, signature, task_count(task), self._mapping)
 
     def _finish(self, loss: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._end_meta_step({"loss": loss})

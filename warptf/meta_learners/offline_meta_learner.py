@@ -17,6 +17,7 @@ from warptf.meta_learners.offline_task import OfflineTask
 from warptf.meta_learners.replay_buffer import STORAGES, ReplayBuffer, make_replay_buffer
 from warptf.meta_learners.seeds import REPLAY_ORDER, task_seed
 from warptf.meta_learners.task_axes import as_task, leading_axes, map_tasks, task_count
+from warptf.meta_learners.task_mapping import map_elements
 from warptf.meta_learners.training_tasks import TrainingTasks
 from warptf.needs import Need
 from warptf.objectives.objective import Objective
@@ -167,7 +168,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
 
     @property
     def _uses_xla(self) -> bool:
-        return bool(self.jit_compile or self._jit_tasks)
+        return self._mapping.uses_xla
 
     def _check_replay(self, count: Any) -> None:
         if not isinstance(count, int):
@@ -211,7 +212,7 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
             **{name: tf.TensorSpec((), reported_dtype()) for name in self._task_metrics.names},
         }
         with self._losses_scaled():
-            collected = map_tasks(collect, task, signature, task_count(task), self._jit_tasks)
+            collected = map_tasks(collect, task, signature, task_count(task), self._mapping)
         gradient = [tf.reduce_mean(g, axis=0) for g in collected.pop("theta_0")]
         total = task_count(task) * self.inner_steps
         orders = [self._order(total, epoch) for epoch in range(self.replay_epochs)]
@@ -225,15 +226,24 @@ class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
         total = task_count(task) * self.inner_steps
         epoch = update // (total // self.replay_batch_size)
         tasks = self._training_tasks(self._first_of_replica(task))
-        sums: Any = None
-        for offset in range(self.replay_batch_size):
-            entry = collected["replay_order"][update * self.replay_batch_size + offset]
+        size = self.replay_batch_size
+
+        def term(entry: tf.Tensor) -> Any:
             with self._losses_scaled():
-                term = self._term(tasks, task, collected, entry, epoch)
-            sums = term if sums is None else tf.nest.map_structure(tf.add, sums, term)
-        phi_mean, hyper_mean, loss = tf.nest.map_structure(
-            lambda s: s / self.replay_batch_size, sums
-        )
+                return self._term(tasks, task, collected, entry, epoch)
+
+        entries = collected["replay_order"]
+        if size > 1 and self._mapping.together:
+            chosen = tf.ensure_shape(entries[update * size : (update + 1) * size], [size])
+            shared = [list(tasks.parameters.phi), list(tasks.parameters.hyper)]
+            specs = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), shared)
+            signature = (*specs, tf.TensorSpec((), reported_dtype()))
+            terms = map_elements(term, chosen, signature, size, self._mapping)
+            means = tf.nest.map_structure(lambda t: tf.reduce_mean(t, axis=0), terms)
+        else:
+            terms = [term(entries[update * size + offset]) for offset in range(size)]
+            means = tf.nest.map_structure(lambda *parts: sum(parts[1:], parts[0]) / size, *terms)
+        phi_mean, hyper_mean, loss = means
         return {"phi": phi_mean, "hyper": hyper_mean}, loss
 
     def _order(self, total: int, epoch: int) -> tf.Tensor:

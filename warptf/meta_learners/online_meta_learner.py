@@ -228,7 +228,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
             **{name: tf.TensorSpec((), reported_dtype()) for name in names},
         }
         with self._losses_scaled():
-            per_task = map_tasks(learn, task, signature, count, self._jit_tasks)
+            per_task = map_tasks(learn, task, signature, count, self._mapping)
         kept = None
         if self._skip_diverged:
             per_task, kept = leave_out_diverged(per_task, _GROUPS)

@@ -21,6 +21,7 @@ from warptf.meta_learners.task_axes import (
     task_count,
 )
 from warptf.meta_learners.task_checks import check_task, problem_in
+from warptf.meta_learners.task_mapping import TaskMapping
 from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.meta_learners.tensor_kinds import check_inputs
 from warptf.partition import FunctionalLearner, input_spec, output_spec
@@ -63,6 +64,7 @@ class Supervised(Experience):
             "loss_weights": loss_weights,
             "weighted_metrics": weighted_metrics,
         }
+        self._mapping = TaskMapping()
 
     def compile_for(self, learner: FunctionalLearner) -> None:
         """Makes loss and metrics for the learner's outputs."""
@@ -70,6 +72,14 @@ class Supervised(Experience):
         self._loss = CompiledLoss(given["loss"], learner.model, given["loss_weights"])
         self._metrics = TaskMetrics(given["metrics"], given["weighted_metrics"], self._loss)
         self.metric_names = self._metrics.names
+
+    def map_tasks_by(self, mapping: TaskMapping) -> None:
+        """Sets how the tasks of a batch are mapped.
+
+        Args:
+            mapping: one after the other, as without this, or together.
+        """
+        self._mapping = mapping
 
     def prepare(self, learner: FunctionalLearner, data: Any, where: str) -> None:
         """Checks the first batch, and makes the metrics for its shapes."""
@@ -182,7 +192,7 @@ class Supervised(Experience):
         """Returns what a function of one task returns, for all."""
         scalar = tf.TensorSpec((), reported_dtype())
         signature = {"loss": scalar, **dict.fromkeys(self.metric_names, scalar), **more}
-        return map_tasks(one, tasks, signature, task_count(tasks))
+        return map_tasks(one, tasks, signature, task_count(tasks), self._mapping)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""

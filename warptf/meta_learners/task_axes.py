@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from warptf.adaptation import TaskBatches, whole_set
+from warptf.meta_learners.task_mapping import ONE_BY_ONE, TaskMapping, map_elements
 from warptf.meta_learners.tensor_kinds import check_dense, check_numbers
 from warptf.tasks.task import PARTS, Task
 
@@ -207,7 +208,7 @@ def map_tasks(
     task: Task,
     signature: Any,
     count: int | tf.Tensor,
-    jit_compile: bool = False,
+    mapping: TaskMapping = ONE_BY_ONE,
 ) -> Any:
     """Maps a function of one task over the task axis.
 
@@ -216,7 +217,7 @@ def map_tasks(
         task: the meta-batch.
         signature: structure of `TensorSpec`s that the function returns.
         count: number of tasks `T`.
-        jit_compile: whether XLA compiles the function.
+        mapping: whether tasks are computed one after the other, the default, or together.
     """
     present = {name: part for name, part in task._asdict().items() if part is not None}
 
@@ -225,18 +226,7 @@ def map_tasks(
         index, parts = elements
         return function(Task(**{"query": None, "support": None, **parts}), index)
 
-    if jit_compile:
-        one = tf.function(one, jit_compile=True, autograph=False)
-    scope = tf.compat.v1.get_variable_scope()
-    before = scope.caching_device
-    try:
-        return tf.map_fn(one, (tf.range(count), present), fn_output_signature=signature)
-    except Exception:
-        # Where the function fails, `map_fn` leaves a setting behind, after which no strategy's
-        # scope could be entered any more.
-        if not tf.executing_eagerly():
-            scope.set_caching_device(before)
-        raise
+    return map_elements(one, (tf.range(count), present), signature, count, mapping)
 
 
 def share_of_tasks(count: int | tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]:

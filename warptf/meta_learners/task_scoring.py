@@ -138,7 +138,7 @@ class TaskScoring:
 
         signature = [tf.TensorSpec((steps + 1, *spec.shape), spec.dtype) for spec in specs]
         with self._losses_scaled(scoring=True):
-            return map_tasks(along, task, signature, task_count(task), self._jit_tasks)
+            return map_tasks(along, task, signature, task_count(task), self._mapping)
 
     def _along_specs(self: Any, what: str, task: Task) -> list[tf.TensorSpec]:
         if what == "parameters":
@@ -177,4 +177,4 @@ class TaskScoring:
             return scores | {f"support_{name}": curve for name, curve in curves.items()}
 
         with self._losses_scaled(scoring=True):
-            return map_tasks(score, task, signature, task_count(task), self._jit_tasks)
+            return map_tasks(score, task, signature, task_count(task), self._mapping)
