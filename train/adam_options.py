@@ -53,6 +53,7 @@ class AdamOptions(RunOptions):
         return dict(
             optimizer=keras.optimizers.Adam(rate, global_clipnorm=self.clip_norm),
             jit_compile=self.jit_compile,
+            vectorize_tasks=self.vectorize,
             steps_per_execution=self.execution_steps,
             skip_diverged=self.skip_diverged,
         )

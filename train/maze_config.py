@@ -131,6 +131,8 @@ class MazeConfig(RunOptions):
             self._refuse("test_episodes", f"give a multiple of --episodes {self.episodes}")
         if self.jit == "tasks":
             self._refuse("jit", "episodes are lived side by side; give meta-step or none")
+        if self.vectorize_tasks != "auto":
+            self._refuse("vectorize_tasks", "episodes are lived side by side anyway; give auto")
 
     def _check_memory(self) -> None:
         needed = dict.fromkeys(("second_order", "warp_update_interval", "meta_rate"), self.warped)

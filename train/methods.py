@@ -49,6 +49,7 @@ def outer_steps(config: MethodOptions) -> dict[str, Any]:
         initialization_optimizer=_outer_optimizer(config, config.initialization_rate),
         rate_optimizer=_outer_optimizer(config, config.meta_rate),
         jit_compile=config.jit_compile,
+        vectorize_tasks=config.vectorize,
     )
 
 

@@ -41,6 +41,7 @@ def build_learner(config: MultiShotConfig) -> Any:
         initialization_optimizer=keras.optimizers.SGD(config.initialization_rate),
         rate_optimizer=keras.optimizers.SGD(config.rate_rate) if config.learned_rate else None,
         jit_compile=config.jit_compile,
+        vectorize_tasks=config.vectorize,
     )
     return learner
 

@@ -45,6 +45,9 @@ class RunOptions:
     there are several GPUs, none elsewhere."""
     jit: Jit = "none"
     """What XLA compiles: nothing, the meta-step as one, or what learns one task (tasks)."""
+    vectorize_tasks: str = "auto"
+    """Whether the tasks of a meta-batch are learned together, as one batch: auto, where there is a
+    GPU; yes; no; or how many at a time, where memory is short."""
     precision: Precision = "float32"
     """What layers compute in: float32; or bfloat16 or float16 with weights and updates in float32,
     which is fast on accelerators and slow on CPUs. In float16 losses are scaled."""
@@ -78,7 +81,7 @@ class RunOptions:
     """The field that sets how many tasks a meta-batch has."""
     EXPERIMENT: ClassVar[str] = ""
     """The name of the experiment that this is the configuration of."""
-    ADDED: ClassVar[Mapping[str, Any]] = {}
+    ADDED: ClassVar[Mapping[str, Any]] = {"vectorize_tasks": "auto"}
     """Fields that runs of earlier versions lack, and the JSON values that stand for what those did,
     mostly the defaults; a subclass that adds some extends this."""
 
@@ -101,6 +104,17 @@ class RunOptions:
     def jit_compile(self) -> bool | str:
         """What `compile` of a meta-learner is to be given."""
         return self.jit if self.jit == "tasks" else self.jit == "meta-step"
+
+    @property
+    def vectorize(self) -> bool | int | str:
+        """What `compile` of a meta-learner is to be given as `vectorize_tasks`."""
+        words: dict[str, bool | str] = {"auto": "auto", "yes": True, "no": False}
+        given = self.vectorize_tasks
+        if given in words:
+            return words[given]
+        if not given.isdecimal() or int(given) < 1:
+            self._refuse("vectorize_tasks", "give auto, yes, no or a number of tasks of at least 1")
+        return int(given)
 
     @classmethod
     def choices(cls) -> dict[str, tuple[Any, ...]]:
@@ -171,6 +185,7 @@ class RunOptions:
         for name in _COUNTS:
             self._at_least(name, 0)
         self._check_accumulation()
+        _ = self.vectorize
         if self.strategy == "multiworker" and self.run_dir is None:
             raise ValueError("--strategy multiworker: give all workers the same --run-dir")
         if self.patience and not self.evaluate_every:

@@ -185,8 +185,9 @@ def _descend(learner: Any, data: tf.data.Dataset) -> np.ndarray:
     plain = warptf.OnlineMetaLearner(
         models.surface_learner(None), learner.inner_optimizer, learner.inner_steps, objective=None
     )
-    jit_compile = learner.get_compile_config()["jit_compile"]
-    plain.compile(loss=losses.SurfaceValue(), jit_compile=jit_compile)
+    config = learner.get_compile_config()
+    way = {name: config[name] for name in ("jit_compile", "vectorize_tasks") if name in config}
+    plain.compile(loss=losses.SurfaceValue(), **way)
     tasks = tf.data.Dataset.from_tensor_slices(((x, y), (x, y)))
     return plain.predict_along(tasks).astype("float64")[:, :, 0]
 
