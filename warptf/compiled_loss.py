@@ -156,6 +156,31 @@ class CompiledLoss:
         return keras.tree.flatten(y)
 
 
+def compiled_losses(
+    model: keras.Model, loss: Any, meta_loss: Any, loss_weights: Any
+) -> tuple[CompiledLoss, CompiledLoss]:
+    """Returns the task loss and the meta loss, the same object where no meta loss is given.
+
+    Args:
+        model: the model whose outputs they are for.
+        loss: the task loss, as Keras takes it.
+        meta_loss: the meta loss alike, or `None`.
+        loss_weights: weights of the losses of several outputs, in both.
+
+    Raises:
+        ValueError: no loss, or losses that are for different outputs.
+    """
+    compiled = CompiledLoss(loss, model, loss_weights)
+    if meta_loss is None:
+        return compiled, compiled
+    of_query = CompiledLoss(meta_loss, model, loss_weights)
+    if of_query.names != compiled.names:
+        raise ValueError(
+            f"loss and meta_loss must be for the same outputs, got {loss!r} and {meta_loss!r}."
+        )
+    return compiled, of_query
+
+
 def _check_that_nothing_is_lost(model: keras.Model) -> None:
     """Refuses models that compute in Keras' own training what no meta-learner calls."""
     if type(model).compute_loss is not keras.Model.compute_loss:

@@ -90,7 +90,8 @@ class TaskLossAtTheEnd(Initialization):
             adapted = adapt(
                 task.problem, start, task.batches, task.steps, task.step, task.observers
             )
-            loss = adapted.task_loss(adapted.final).loss
+            batch = adapted.last.task
+            loss = task.problem.loss_at(adapted.final, task.parameters, batch).loss
         return InitializationStep(dense_gradient(tape, loss, theta), adapted)
 
 

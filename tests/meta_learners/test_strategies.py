@@ -9,8 +9,8 @@ from meta_learners.problems import classification_tasks, cross_entropy, network,
 import warptf
 from warptf.initializations import Leap
 from warptf.inner_optimizers import SGD, LearnedSGD
-from warptf.meta_learners.task_axes import map_tasks
-from warptf.tasks import Task
+from warptf.meta_learners.task_mapping import map_tasks
+from warptf.meta_learners.task_axes import from warptf.tasks import Task
 
 TASKS, STEPS = 4, 2
 

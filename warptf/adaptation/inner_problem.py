@@ -134,6 +134,26 @@ class InnerProblem:
         """Returns the meta loss on a batch `(x, y)` or `(x, y, sample_weight)`."""
         return self._evaluate(self._meta_loss, theta, phi, state, batch, training)
 
+    def loss_at(self, state: InnerState, shared: Parameters, batch: Batch) -> LossOutput:
+        """Returns the task loss at a state of adaptation, in training mode.
+
+        Args:
+            state: the state.
+            shared: warp parameters.
+            batch: a batch of the task loss.
+        """
+        return self.loss(state.moving, shared.phi, state.state, batch)
+
+    def meta_loss_at(self, state: InnerState, shared: Parameters, batch: Batch) -> LossOutput:
+        """Returns the meta loss at a state of adaptation, in training mode.
+
+        Args:
+            state: the state.
+            shared: warp parameters.
+            batch: a batch of the meta loss.
+        """
+        return self.meta_loss(state.moving, shared.phi, state.state, batch)
+
     def _evaluate(
         self, loss: CompiledLoss, theta: Any, phi: Any, state: Any, batch: Batch, training: bool
     ) -> LossOutput:

@@ -39,27 +39,9 @@ class Adapted(NamedTuple):
         last = max(steps - 1, 0) if isinstance(steps, int) else tf.maximum(steps - 1, 0)
         return batch_at(self.batches, tf.convert_to_tensor(last))
 
-    def task_loss(self, state: InnerState) -> LossOutput:
-        """Returns the task loss at a state, on the batch of the last step.
-
-        Args:
-            state: `final`, or that with other values.
-        """
-        batch = self.last.task
-        return self.problem.loss(state.moving, self.start.shared.phi, state.state, batch)
-
     def final_loss(self) -> LossOutput:
-        r"""Returns $L_{meta}(\theta_K; \phi)$, what adaptation is for."""
-        return self.meta_loss(self.final)
-
-    def meta_loss(self, state: InnerState) -> LossOutput:
-        r"""Returns $L_{meta}$ at a state, on the meta batch of the last step.
-
-        Args:
-            state: `final`, or that with other values.
-        """
-        batch = self.last.meta
-        return self.problem.meta_loss(state.moving, self.start.shared.phi, state.state, batch)
+        r"""Returns $L_{meta}(\theta_K; \phi)$ on the last meta batch, what adaptation is for."""
+        return self.problem.meta_loss_at(self.final, self.start.shared, self.last.meta)
 
 
 class Observer(Protocol):
@@ -95,11 +77,10 @@ def plain(
     moving = state.moving
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(moving)
-        output = problem.loss(moving, shared.phi, state.state, batch.task)
+        output = problem.loss_at(state, shared, batch.task)
         descended = output.loss
         if meta_weight is not None:
-            other = problem.meta_loss(moving, shared.phi, state.state, batch.meta)
-            descended += meta_weight * other.loss
+            descended += meta_weight * problem.meta_loss_at(state, shared, batch.meta).loss
     gradients = dense_gradient(tape, descended, moving)
     return stepped(problem, state, shared, batch, output, gradients)
 

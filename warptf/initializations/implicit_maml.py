@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from warptf.adaptation import (
     Adapted,
-    InnerState,
+    Batch,
     LossOutput,
     Tensors,
     dense_gradient,
@@ -79,23 +79,24 @@ class ImplicitMAML(ProximalInitialization):
 
     def end(self, adapted: Adapted, carry: Any) -> Tensors:
         r"""Returns the implicit gradient at $\theta_K$."""
-        source = adapted.final.moving
+        source, problem = adapted.final.moving, adapted.problem
 
-        def gradient_of(loss: Callable[[InnerState], LossOutput]) -> Tensors:
+        def gradient_of(loss: Callable[..., LossOutput], batch: Batch) -> Tensors:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(source)
-                value = loss(adapted.final.moved(source)).loss
+                value = loss(adapted.final.moved(source), adapted.start.shared, batch).loss
             return dense_gradient(tape, value, source)
 
         # Persistent: the gradient is recorded once, each product differentiates it again.
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(source)
-            task_gradient = gradient_of(adapted.task_loss)
+            task_gradient = gradient_of(problem.loss_at, adapted.last.task)
 
         def product(v: Tensors) -> Tensors:
             return self._system(v, gradient_along(tape, task_gradient, source, v))
 
-        solution = solve(product, gradient_of(adapted.meta_loss), self.conjugate_gradient_steps)
+        right = gradient_of(problem.meta_loss_at, adapted.last.meta)
+        solution = solve(product, right, self.conjugate_gradient_steps)
         # Context is solved for together with theta, but has no initialisation to learn.
         return adapted.final.moved(solution).theta
 

@@ -107,11 +107,12 @@ class Initialization:
         Args:
             task: all that adaptation takes.
         """
-        watching = (self, *task.observers)
+        watching = (_Carried(self), *task.observers)
         start = task.start()
         adapted = adapt(task.problem, start, task.batches, task.steps, task.step, watching)
-        gradient, *others = adapted.observed
-        return InitializationStep(gradient, adapted._replace(observed=tuple(others)))
+        carry, *others = adapted.observed
+        adapted = adapted._replace(observed=tuple(others))
+        return InitializationStep(self.end(adapted, carry), adapted)
 
     def begin(self, start: Start) -> Any:
         """Returns what is carried into the first step.
@@ -148,3 +149,15 @@ class Initialization:
     def from_config(cls, config: dict[str, Any]) -> "Initialization":
         """Builds the initialisation from its configuration."""
         return cls(**config)
+
+
+class _Carried:
+    """Observes the loop for an initialisation, which looks at the outcome when it is there."""
+
+    def __init__(self, initialization: Initialization) -> None:
+        self.begin = initialization.begin
+        self.observe = initialization.observe
+
+    def end(self, adapted: Adapted, carry: Any) -> Any:
+        """Returns what the last step carried on."""
+        return carry

@@ -76,7 +76,9 @@ class Leap(Initialization):
         """Returns the gradient of the path's length or energy."""
         last_loss = carry.loss
         if self.include_loss:
-            last_loss = tf.cast(adapted.task_loss(adapted.final).loss, carry.loss.dtype)
+            batch, shared = adapted.last.task, adapted.start.shared
+            last = adapted.problem.loss_at(adapted.final, shared, batch)
+            last_loss = tf.cast(last.loss, carry.loss.dtype)
         return self._add_term(carry, last_loss)
 
     def _add_term(self, carry: LeapCarry, loss: tf.Tensor) -> Tensors:

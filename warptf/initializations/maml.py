@@ -68,7 +68,8 @@ class MAML(Initialization):
         theta = list(adapted.final.theta)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(theta)
-            loss = adapted.meta_loss(adapted.final._replace(theta=theta)).loss
+            state, shared = adapted.final._replace(theta=theta), adapted.start.shared
+            loss = adapted.problem.meta_loss_at(state, shared, adapted.last.meta).loss
         return dense_gradient(tape, loss, theta)
 
     def get_config(self) -> dict[str, Any]:

@@ -33,11 +33,11 @@ class ProximalInitialization(Initialization):
         Raises:
             ValueError: it is regularised with another weight.
         """
-        if not isinstance(optimizer, Proximal):
+        if optimizer.proximal_weight is None:
             return Proximal(optimizer, self.proximal_weight)
-        if optimizer.weight != self.proximal_weight:
+        if optimizer.proximal_weight != self.proximal_weight:
             raise ValueError(
-                f"inner_optimizer is Proximal with weight={optimizer.weight}, but the "
+                f"inner_optimizer is Proximal with weight={optimizer.proximal_weight}, but the "
                 f"initialization has proximal_weight={self.proximal_weight}: give both the same, "
                 "or an inner optimizer that is not Proximal."
             )

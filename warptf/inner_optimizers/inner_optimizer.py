@@ -41,6 +41,11 @@ class InnerOptimizer(keras.layers.Layer):
         super().__init_subclass__(**kwargs)
         register_layer_class(cls)
 
+    @property
+    def proximal_weight(self) -> float | None:
+        r"""The weight $\rho$ of a pull to where adaptation started; `None` where there is none."""
+        return None
+
     def build_for(self, theta_variables: Sequence[keras.Variable]) -> None:
         """Creates the learned hyper-parameters, given the variables that will be adapted."""
         self.built = True

@@ -48,6 +48,11 @@ class Proximal(InnerOptimizer):
         self.rule = optimizer
         self.weight = check_rate("weight", weight)
 
+    @property
+    def proximal_weight(self) -> float | None:
+        r"""The weight $\rho$ of the pull."""
+        return self.weight
+
     def build_for(self, theta_variables: Sequence[keras.Variable]) -> None:
         """Creates the rule's learned hyper-parameters."""
         self.rule.build_for(theta_variables)

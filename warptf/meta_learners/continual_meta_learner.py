@@ -6,16 +6,18 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from warptf.adaptation import Tensors
 from warptf.distribution import all_reduce_mean
 from warptf.experience import Experience, Learned, StreamPart
 from warptf.export import export_predictor
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, gather
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
 from warptf.meta_learners.default_objective import AUTO, resolved_objective
+from warptf.meta_learners.gathered_gradients import GatheredSteps
 from warptf.meta_learners.learner_model import LearnerModel
-from warptf.meta_learners.loss_scales import all_finite
+from warptf.meta_learners.part_configs import deserialized, serialized
 from warptf.meta_learners.seeds import EVALUATION, TRAINING, task_seed
-from warptf.meta_learners.supervised import Supervised
+from warptf.meta_learners.supervised import experience_of
 from warptf.meta_learners.task_checks import check_ends, check_no_weights
 from warptf.meta_learners.task_mapping import TaskMapping, Vectorize, checked_vectorize
 from warptf.meta_learners.task_metrics import Metrics
@@ -25,8 +27,6 @@ from warptf.objectives.stream_step import StreamStep
 from warptf.objectives.warp_grad import WarpGrad
 from warptf.reinforcement.recurrent_agent import RecurrentAgent
 from warptf.reinforcement.served_agent import export_agent
-
-Tensors = list[tf.Tensor]
 
 
 @keras.saving.register_keras_serializable(package="warptf")
@@ -103,12 +103,9 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
                 "task and so learn nothing from a stream: leave them out."
             )
         self.meta_step = self._same_everywhere("meta_step", (), "int64")
-        self._gathered = [
-            self._same_everywhere(f"gathered_{index}", variable.shape, variable.dtype)
-            for index, variable in enumerate(parts.warp_variables)
-        ]
-        if self._loss_scales is not None:
-            self._gathered_steps = self._same_everywhere("gathered_steps", (), "float32")
+        self._gathered = GatheredSteps(
+            self._same_everywhere, {"phi": parts.warp_variables}, self._loss_scales
+        )
         self.experience: Experience | None = None
         self.built = True
 
@@ -148,26 +145,8 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
                 optimizer that was built on other variables.
         """
         mapping = TaskMapping(checked_vectorize(vectorize_tasks), jit_compile)
-        if isinstance(loss, Experience) and not isinstance(loss, Supervised):
-            _refuse_vectorising(loss, vectorize_tasks)
-        if isinstance(loss, Experience):
-            given = {
-                "metrics": metrics,
-                "loss_weights": loss_weights,
-                "weighted_metrics": weighted_metrics,
-            }
-            for argument, value in given.items():
-                if value:
-                    raise ValueError(
-                        f"{argument}: {type(loss).__name__} reports losses and metrics of its "
-                        f"own, got {value!r}: leave them out."
-                    )
-            experience = loss
-        else:
-            experience = Supervised(loss, metrics, loss_weights, weighted_metrics)
+        experience = experience_of(loss, metrics, loss_weights, weighted_metrics, mapping)
         experience.compile_for(self._learner)
-        if isinstance(experience, Supervised):
-            experience.map_tasks_by(mapping)
         self.experience = experience
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self._compile_outer_update({"task_optimizer": task_optimizer})
@@ -196,10 +175,6 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
             return {}
         given = {**self._optimizers_given(), "loss": self.experience}
         return keras.saving.serialize_keras_object({**given, **self._compile_arguments})
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles from what `get_compile_config` returned."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Learns from a stream, as `keras.Model.fit` learns from a data set of examples.
@@ -273,8 +248,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         if self.objective is not None:
             done = tf.convert_to_tensor(self.meta_step.value)
             due = tf.equal(done % self.warp_update_interval, 0)
-            if self._loss_scales is not None:
-                due = tf.logical_and(due, tf.convert_to_tensor(self._gathered_steps.value) > 0)
+            due = tf.logical_and(due, self._gathered.count(self.warp_update_interval) > 0)
 
             def update() -> tf.Tensor:
                 strategy.run(self._update_warp)
@@ -293,12 +267,7 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         r"""Adds the gradient of $\phi$ at this step to what is gathered."""
         gradient = all_reduce_mean(self._warp_gradient(data, theta, support, learned))
         first = tf.equal(tf.convert_to_tensor(self.meta_step.value) % self.warp_update_interval, 0)
-        if self._loss_scales is not None:
-            finite = all_finite(gradient)
-            gradient = [tf.where(finite, g, tf.zeros_like(g)) for g in gradient]
-            self._loss_scales.follow(finite, due=tf.logical_not(finite))
-            gather([self._gathered_steps], [tf.cast(finite, tf.float32)], first)
-        gather(self._gathered, gradient, first)
+        self._gathered.add({"phi": gradient}, first)
 
     def _count(self, learned: Learned) -> dict[str, tf.Tensor]:
         """Counts the step and reports."""
@@ -335,11 +304,8 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
 
     def _update_warp(self) -> None:
         r"""Moves $\phi$ along the mean of what was gathered."""
-        steps: Any = self.warp_update_interval
-        if self._loss_scales is not None:
-            steps = tf.convert_to_tensor(self._gathered_steps.value)
-        mean = [tf.convert_to_tensor(v.value) / steps for v in self._gathered]
-        self._outer.apply({"phi": mean})
+        steps = self._gathered.count(self.warp_update_interval)
+        self._outer.apply(self._gathered.mean(steps))
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Scores one batch."""
@@ -375,10 +341,9 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""
-        parts = {"model": self.model, "objective": self.objective}
         return {
             "name": self.name,
-            **{key: keras.saving.serialize_keras_object(part) for key, part in parts.items()},
+            **serialized(self, ("model", "objective")),
             "warp_update_interval": self.warp_update_interval,
             "seed": self.seed,
         }
@@ -388,17 +353,4 @@ class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "ContinualMetaLearner":
         """Makes the meta-learner from what `get_config` returned."""
-        parts = {
-            key: keras.saving.deserialize_keras_object(config[key], custom_objects=custom_objects)
-            for key in ("model", "objective")
-        }
-        return cls(**{**config, **parts})
-
-
-def _refuse_vectorising(experience: Experience, vectorize_tasks: Vectorize) -> None:
-    """Refuses to compute together what is computed together already."""
-    if vectorize_tasks not in (False, "auto"):
-        raise ValueError(
-            f"vectorize_tasks: {type(experience).__name__} computes its episodes together in any "
-            f"case, got {vectorize_tasks!r}: leave it out."
-        )
+        return cls(**deserialized(config, ("model", "objective"), custom_objects))

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from warptf.distribution import all_reduce_mean
@@ -168,22 +167,3 @@ def _all_finite_everywhere(values: Any) -> tf.Tensor:
     """Returns whether the tensors of all replicas are finite, in replica context."""
     overflows = 1.0 - tf.cast(all_finite(tf.nest.flatten(values)), tf.float32)
     return tf.equal(all_reduce_mean([overflows])[0], 0.0)
-
-
-def gather(
-    variables: Sequence[keras.Variable], means: Sequence[tf.Tensor], first: tf.Tensor
-) -> None:
-    """Adds means over replicas to variables, in replica context.
-
-    What was gathered before is left out by the first of the values, instead of being cleared when
-    it has been used: an assignment after a read within one branch of a condition may come before
-    it, once TensorFlow has optimised the branch.
-
-    Args:
-        variables: one for each value, the same on all replicas.
-        means: what to add, the same on all replicas.
-        first: whether these are the first to be gathered.
-    """
-    for variable, mean in zip(variables, means, strict=True):
-        before = tf.convert_to_tensor(variable.value)
-        variable.assign(mean + tf.where(first, tf.zeros_like(before), before))

@@ -83,6 +83,10 @@ class LearnerModel(Saving):
             )
         super().compile(*args, auto_scale_loss=False, **kwargs)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles from what `get_compile_config` returned."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
     def _groups(self) -> dict[str, Sequence[keras.Variable]]:
         """Returns all that can be learned, as groups of variables by name."""
         raise NotImplementedError(f"{type(self).__name__} must implement _groups().")

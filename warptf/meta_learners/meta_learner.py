@@ -7,50 +7,39 @@ import keras
 import tensorflow as tf
 
 from warptf.adaptation import InnerProblem
-from warptf.compiled_loss import CompiledLoss
+from warptf.compiled_loss import compiled_losses
 from warptf.initializations.fixed import Fixed
 from warptf.initializations.initialization import Initialization
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
-from warptf.meta_learners.argument_checks import check_kind, positive_integer
-from warptf.meta_learners.checked_data import checked
-from warptf.meta_learners.cross_replica_steps import replica_id
+from warptf.meta_learners.argument_checks import check_kind
 from warptf.meta_learners.default_objective import resolved_objective
-from warptf.meta_learners.derivative_check import check_derivatives
 from warptf.meta_learners.label_spec import spec_config, spec_from_config
 from warptf.meta_learners.learner_model import LearnerModel
-from warptf.meta_learners.seeds import TaskSeeds
+from warptf.meta_learners.part_configs import deserialized, serialized
 from warptf.meta_learners.serving import Serving
-from warptf.meta_learners.task_axes import (
-    as_task,
-    inputs_of,
-    leading_axes,
-    parts_of,
-    task_count,
-)
+from warptf.meta_learners.task_checking import TaskChecking
 from warptf.meta_learners.task_checks import (
     check_ends,
     check_no_weights,
-    check_task,
-    problem_in,
 )
+from warptf.meta_learners.task_data import TaskData
 from warptf.meta_learners.task_mapping import TaskMapping, Vectorize, checked_vectorize
 from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.meta_learners.task_scoring import TaskScoring
-from warptf.meta_learners.tensor_kinds import check_inputs
-from warptf.meta_learners.training_tasks import TrainingTasks
-from warptf.needs import Need, check_offered
+from warptf.meta_learners.task_training import TaskTraining
+from warptf.meta_learners.what_is_learned import check_learns, check_needs
+from warptf.needs import Need
 from warptf.objectives.objective import Objective
 from warptf.objectives.warp_grad import WarpGrad
-from warptf.partition import input_spec, output_spec
-from warptf.tasks.task import Task
-from warptf.value_checks import first_of, refuse
+from warptf.partition import input_spec
 
 Tensors = list[tf.Tensor]
 
 BATCH_NORMS = ("support", "transductive")
+_PARTS = ("model", "inner_optimizer", "objective", "initialization")
 
 
-class MetaLearner(TaskScoring, Serving, LearnerModel):
+class MetaLearner(TaskScoring, Serving, TaskTraining, TaskChecking, LearnerModel):
     r"""A Keras model that learns how another one adapts.
 
     `fit` runs meta-steps on a data set of `warptf.tasks.Task`s, `evaluate` adapts to each task's
@@ -126,27 +115,14 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         self.inner_optimizer.build_for(self._learner.theta_variables)
         shared = (*self.partition.warp_variables, *self.inner_optimizer.trainable_variables)
         self.objective = resolved_objective(objective, WarpGrad(), model.name, shared)
-        self._check_needs()
+        check_needs(
+            self.objective, initialization, self._offers, self.inner_steps, type(self).__name__
+        )
         self.meta_step = self._same_everywhere("meta_step", (), "int64")
         self._model_input = input_spec(model)
         self._label_spec: Any = None
         self._is_compiled = False
         self.built = True
-
-    def _check_needs(self) -> None:
-        """Refuses an objective or an initialisation that cannot be learned here."""
-        kind = type(self).__name__
-        check_offered(
-            "initialization", self.initialization, (Need.INNER_LOOP, Need.WHOLE_ADAPTATION), kind
-        )
-        if self.objective is None:
-            return
-        way = check_offered("objective", self.objective, self._offers, kind)
-        if way is not Need.WHOLE_ADAPTATION and not self.inner_steps:
-            raise ValueError(
-                f"objective {type(self.objective).__name__} looks ahead at every inner step, and "
-                "inner_steps=0 has none: use 1 or more, or BackpropThroughAdaptation()."
-            )
 
     # Compiling.
 
@@ -201,15 +177,11 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
         if jit_compile not in (False, True, "tasks"):
             raise ValueError(f'jit_compile must be True, False or "tasks", got {jit_compile!r}.')
         self._check_model()
-        self._loss = CompiledLoss(loss, self.model, loss_weights)
-        self._meta_loss = self._loss
-        if meta_loss is not None:
-            self._meta_loss = CompiledLoss(meta_loss, self.model, loss_weights)
-        if self._meta_loss.names != self._loss.names:
-            raise ValueError(
-                f"loss and meta_loss must be for the same outputs, got {loss!r} and {meta_loss!r}."
-            )
+        self._loss, self._meta_loss = compiled_losses(self.model, loss, meta_loss, loss_weights)
         self._task_metrics = TaskMetrics(metrics, weighted_metrics, self._loss)
+        self._data = TaskData(
+            self.model, self._model_input, self._loss, self._meta_loss, self._task_metrics
+        )
         # A loss or metrics given to Keras here would make `fit` call the model on a batch of tasks.
         super().compile(optimizer=optimizer, jit_compile=jit_compile is True, **kwargs)
         jit = False if self.run_eagerly else jit_compile
@@ -244,11 +216,6 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
     def _metrics_of_keras(self) -> list[keras.metrics.Metric]:
         return self._task_metrics.listed
 
-    def _check_compiled(self, what: str) -> None:
-        if not self._is_compiled:
-            raise ValueError(f"compile the meta-learner before {what}: it has no loss yet.")
-        self._check_model()
-
     def _groups(self) -> dict[str, Sequence[keras.Variable]]:
         """Returns all that can be meta-learned, as groups of variables by name."""
         parts = self.partition
@@ -265,20 +232,7 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
 
     def _check_learns(self) -> None:
         """Refuses to train where nothing would move."""
-        if self.objective is None and not self.initialization.learns:
-            raise ValueError(
-                "there is nothing to meta-train: objective is None, as it is by default where no "
-                "layer is a warp layer, and the initialization is Fixed. Insert warp layers "
-                "(warptf.interleave), or pass an initialization, such as "
-                "warptf.initializations.MAML()."
-            )
-        if self.objective is None and self.inner_optimizer.trainable_variables:
-            raise ValueError(
-                f"inner_optimizer {type(self.inner_optimizer).__name__} has values to learn, but "
-                "objective is None and would leave them where they are. Pass "
-                "warptf.objectives.BackpropThroughAdaptation(), or WarpGrad(), or an inner "
-                "optimizer that learns none."
-            )
+        check_learns(self.objective, self.initialization, self.inner_optimizer)
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns the arguments of `compile`, serialised; nothing before it was called."""
@@ -293,10 +247,6 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             "weighted_metrics": self._task_metrics.given_weighted,
         }
         return keras.saving.serialize_keras_object({**given, **self._compile_arguments})
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles from what `get_compile_config` returned."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
 
     # Training.
 
@@ -358,116 +308,13 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
             x = self._shared(x, kwargs, "steps", "evaluation")
         return super().evaluate(x, *args, **kwargs)
 
-    @property
-    def _evaluation_steps(self) -> int:
-        return self.inner_steps if self.evaluation_steps is None else self.evaluation_steps
-
-    def _checked_count(self, name: str, value: Any) -> int:
-        """Returns a number of inner steps: 1 or more; or 0, where a head needs none to predict."""
-        is_zero = isinstance(value, int) and not isinstance(value, bool) and value == 0
-        if is_zero and self._learner.starts_from_support:
-            return 0
-        return positive_integer(name, value)
-
-    def _prepare(self, data: Any, steps: int, where: str, query_steps: bool = True) -> Task:
-        """Checks the first meta-batch, makes the metrics for its shapes and returns it."""
-        if not isinstance(data, tf.data.Dataset):
-            raise TypeError(
-                f"the {where} data must be a tf.data.Dataset of warptf.tasks.Task, got "
-                f"{type(data).__name__}: use tf.data.Dataset.from_tensors(task) for one meta-batch."
-            )
-        spec = as_task(data.element_spec)
-        check_task(spec, self._model_input, steps, where, query_steps)
-        for name, part in parts_of(spec).items():
-            inputs = inputs_of(part[0], self._model_input)
-            check_inputs(f"{name} of the {where} tasks", inputs, self.model)
-        for first in data.take(1):
-            task = as_task(first)
-            check_task(task, self._model_input, steps, where, query_steps)
-            refuse(self._problem_in(task, where))
-            self._resolve_specs(task.support, task.query)
-            return task
-        raise ValueError(f"the {where} data set is empty: it must yield at least one meta-batch.")
-
-    def _problem_in(self, task: Task, where: str) -> tf.Tensor:
-        """Returns what is wrong with the numbers of a meta-batch, in words, or an empty string."""
-        problems = []
-        for name, part in parts_of(task).items():
-            loss = self._loss if "support" in name or "inner" in name else self._meta_loss
-            problems.append(problem_in(part, f"{where} tasks' {name}", self._model_input, loss))
-        return first_of(problems)
-
-    def _checked(self, data: tf.data.Dataset, where: str) -> tf.data.Dataset:
-        """Returns data that fail where a meta-batch has a problem, before it is learned from."""
-        return checked(data, lambda element: self._problem_in(as_task(element), where))
-
-    def _check_training_task(self, task: Task) -> None:
-        """Checks what an algorithm needs of the first meta-batch beyond its axes."""
-
-    def _check_derivatives(self, task: Task) -> None:
-        """Refuses, once, a model that cannot be differentiated as often as it would have to be."""
-        if not self._derivatives_checked:
-            parts = {"objective": self.objective, "initialization": self.initialization}
-            has_steps = leading_axes(task.support[0], self._model_input) == 3
-            check_derivatives(self._problem, parts, task.support, has_steps)
-            self._derivatives_checked = True
-
-    def _resolve_specs(self, support: Any, query: Any) -> None:
-        """Makes losses and metrics for the targets of tasks, and remembers their kind."""
-        outputs = output_spec(self.model)
-        for part, loss in ((support, self._loss), (query, self._meta_loss)):
-            axes = leading_axes(part[0], self._model_input)
-            kinds = tf.nest.map_structure(
-                lambda t, axes=axes: tf.TensorSpec((None, *t.shape[axes:]), t.dtype), part[1:]
-            )
-            loss.resolve(kinds[0], outputs, *kinds[1:])
-        self._label_spec = kinds[0]
-        self._task_metrics.resolve(kinds[0], outputs, *kinds[1:])
-
-    # The parts that the algorithms share.
-
-    def _training_tasks(self, first: int | tf.Tensor) -> TrainingTasks:
-        """Returns what the tasks of a meta-batch share.
-
-        Args:
-            first: position of the first task, over all replicas.
-        """
-        seeds = TaskSeeds(self.seed, self.meta_step.value, first)
-        return TrainingTasks(
-            self._problem, self._problem.parameters(), self.inner_steps, self._model_input, seeds
-        )
-
-    def _first_of_replica(self, task: Task) -> int | tf.Tensor:
-        """Returns the position of this replica's first task, in replica context."""
-        return replica_id() * task_count(task)
-
-    def _move(self, gradients: dict[str, Tensors]) -> None:
-        r"""Moves groups along mean gradients, $\theta_0$ along $\lambda$ times its own."""
-        adjusted = {
-            "theta_0": lambda g: [self.initialization_weight * part for part in g],
-            "hyper": self.inner_optimizer.clip,
-        }
-        self._outer.apply({n: adjusted.get(n, list)(g) for n, g in gradients.items()})
-
-    def _end_meta_step(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Counts the meta-step and returns the means so far."""
-        with tf.control_dependencies(list(values.values())):
-            self.meta_step.assign_add(1)
-        return self._track(values)
-
     # Saving.
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""
-        parts = {
-            "model": self.model,
-            "inner_optimizer": self.inner_optimizer,
-            "objective": self.objective,
-            "initialization": self.initialization,
-        }
         return {
             "name": self.name,
-            **{key: keras.saving.serialize_keras_object(part) for key, part in parts.items()},
+            **serialized(self, _PARTS),
             "inner_steps": self.inner_steps,
             "initialization_weight": self.initialization_weight,
             "evaluation_steps": self.evaluation_steps,
@@ -479,13 +326,9 @@ class MetaLearner(TaskScoring, Serving, LearnerModel):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MetaLearner":
         """Builds the meta-learner from its configuration."""
-        config = dict(config)
-        labels = config.pop("label_spec", None)
-        for key in {"model", "inner_optimizer", "objective", "initialization"} & set(config):
-            config[key] = keras.saving.deserialize_keras_object(
-                config[key], custom_objects=custom_objects
-            )
-        learner = cls(**config)
+        labels = config.get("label_spec")
+        config = {key: value for key, value in config.items() if key != "label_spec"}
+        learner = cls(**deserialized(config, _PARTS, custom_objects))
         learner.remember_labels(labels)
         return learner
 

@@ -11,7 +11,8 @@ from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, own
 from warptf.meta_learners.meta_learner import MetaLearner
-from warptf.meta_learners.task_axes import as_task, batches_of, map_tasks, task_count
+from warptf.meta_learners.task_axes import as_task, batches_of, task_count
+from warptf.meta_learners.task_mapping import map_tasks
 from warptf.partition import output_spec, variables_of_layer
 from warptf.reported import reported_dtype
 from warptf.tasks.task import Task

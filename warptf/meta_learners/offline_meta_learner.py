@@ -16,8 +16,8 @@ from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.offline_task import OfflineTask
 from warptf.meta_learners.replay_buffer import STORAGES, ReplayBuffer, make_replay_buffer
 from warptf.meta_learners.seeds import REPLAY_ORDER, task_seed
-from warptf.meta_learners.task_axes import as_task, leading_axes, map_tasks, task_count
-from warptf.meta_learners.task_mapping import map_elements
+from warptf.meta_learners.task_axes import as_task, leading_axes, task_count
+from warptf.meta_learners.task_mapping import map_elements, map_tasks
 from warptf.meta_learners.training_tasks import TrainingTasks
 from warptf.needs import Need
 from warptf.objectives.objective import Objective

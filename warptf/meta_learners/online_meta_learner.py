@@ -9,19 +9,19 @@ from warptf.distribution import all_reduce_mean
 from warptf.initializations.initialization import Initialization
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, gather
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
 from warptf.meta_learners.default_objective import AUTO
 from warptf.meta_learners.diverged_tasks import leave_out_diverged
-from warptf.meta_learners.loss_scales import all_finite
+from warptf.meta_learners.gathered_gradients import GatheredGradients, gather
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.online_task import OnlineTask
 from warptf.meta_learners.task_axes import (
     as_task,
-    map_tasks,
     mean_over_tasks,
     share_of_tasks,
     task_count,
 )
+from warptf.meta_learners.task_mapping import map_tasks
 from warptf.meta_learners.worker_shares import is_multi_worker
 from warptf.objectives.objective import Objective
 from warptf.reported import reported_dtype
@@ -114,13 +114,9 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         if self._accumulates:
             self._parts_gathered = self._same_everywhere("parts_gathered", (), "int32")
             groups = self._groups()
-            self._gathered = [
-                [
-                    self._same_everywhere(f"gathered_{name}_{index}", v.shape, v.dtype)
-                    for index, v in enumerate(groups[name])
-                ]
-                for name in _GROUPS
-            ]
+            self._gathered = GatheredGradients(
+                self._same_everywhere, {name: groups[name] for name in _GROUPS}
+            )
         if self._loss_scales is not None:
             self._left_out = self._same_everywhere("left_out", (), "float32")
 
@@ -163,8 +159,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         due = tf.equal(tf.convert_to_tensor(self._parts_gathered.value), 0)
         moves = due
         if self._loss_scales is not None:
-            gathered = tf.nest.flatten(self._gathered)
-            finite = all_finite([tf.convert_to_tensor(v.value) for v in gathered])
+            finite = self._gathered.all_finite()
             moves = tf.logical_and(due, finite)
             none_left_out = tf.equal(tf.convert_to_tensor(self._left_out.value), 0.0)
             kept = tf.logical_and(finite, none_left_out)
@@ -189,8 +184,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
         part = tf.convert_to_tensor(self._parts_gathered.value)
         means, logs = self._gradients(as_task(data), part)
         first = tf.equal(part, 0)
-        for name, variables in zip(_GROUPS, self._gathered, strict=True):
-            gather(variables, all_reduce_mean(means[name]), first)
+        self._gathered.add({name: all_reduce_mean(means[name]) for name in _GROUPS}, first)
         if self._loss_scales is not None:
             gather([self._left_out], all_reduce_mean([means["left_out"]]), first)
         with tf.control_dependencies(tf.nest.flatten(means)):
@@ -199,13 +193,7 @@ class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
 
     def _move_by_gathered(self) -> None:
         """Moves by the mean of what is gathered."""
-        count = self.gradient_accumulation_steps
-        self._move(
-            {
-                name: [tf.convert_to_tensor(v.value) / count for v in variables]
-                for name, variables in zip(_GROUPS, self._gathered, strict=True)
-            }
-        )
+        self._move(self._gathered.mean(self.gradient_accumulation_steps))
 
     def _gradients(
         self, task: Task, part: tf.Tensor

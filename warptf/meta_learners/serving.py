@@ -17,6 +17,7 @@ from warptf.adaptation import (
 from warptf.copying import copy_model
 from warptf.export import export_learner
 from warptf.loss_scaling import losses_scaled_by
+from warptf.meta_learners.adapting_learner import AdaptingLearner
 from warptf.meta_learners.argument_checks import positive_integer
 from warptf.meta_learners.seeds import SERVING, task_seed
 from warptf.meta_learners.task_axes import inputs_of
@@ -30,7 +31,7 @@ class Serving:
     """What a `MetaLearner` gives away: adapted Keras models, and SavedModels that adapt."""
 
     def adapt(
-        self: Any,
+        self: AdaptingLearner,
         x: Any,
         y: Any,
         steps: int | None = None,
@@ -65,34 +66,13 @@ class Serving:
         self._resolve_specs((x, y), (x, y))
         size = None if batch_size is None else positive_integer("batch_size", batch_size)
         if self._adapt_function is None:
-            self._adapt_function = tf.function(self._adapt, reduce_retracing=True, autograph=False)
+            self._adapt_function = tf.function(
+                lambda *given: _adapted(self, *given), reduce_retracing=True, autograph=False
+            )
         final = self._adapt_function((x, y), tf.constant(steps), size, tf.constant(int(seed)))
-        return self._copy_with(final, tf.nest.map_structure(lambda t: t[:2], x))
+        return _copy_with(self, final, tf.nest.map_structure(lambda t: t[:2], x))
 
-    def _adapt(
-        self: Any, support: Any, steps: tf.Tensor, batch_size: int | None, seed: tf.Tensor
-    ) -> InnerState:
-        start_seed = task_seed(self.seed, SERVING, seed, 0)
-        start = self._problem.start(self._problem.parameters(), start_seed, support)
-        batches: Batches = TaskBatches(support)
-        if batch_size is not None:
-            batches = DrawnBatches(support, batch_size, start_seed)
-        with self._losses_scaled(scoring=True):
-            return adapt(self._problem, start, batches, steps).final
-
-    def _copy_with(self: Any, final: InnerState, examples: Any) -> keras.Model:
-        """Returns a copy of the model with what was adapted."""
-        learner = self._learner
-        variables = (*learner.theta_variables, *learner.partition.state_variables)
-        adapted = zip(variables, (*final.moving, *final.state), strict=True)
-        values = {id(variable): value for variable, value in adapted}
-        copy = copy_model(self.model, examples)
-        for own, original in zip(all_variables(copy), all_variables(self.model), strict=True):
-            if id(original) in values:
-                own.assign(values[id(original)])
-        return copy
-
-    def export(self: Any, filepath: Any, label_spec: Any = None, **kwargs: Any) -> None:
+    def export(self: AdaptingLearner, filepath: Any, label_spec: Any = None, **kwargs: Any) -> None:
         """Writes a SavedModel that adapts and predicts without this package.
 
         Its functions and signatures are `adapt_and_predict(support_x, support_y, query_x, steps)`,
@@ -128,6 +108,35 @@ class Serving:
         scale = None if self._loss_scales is None else float(self._loss_scales.scoring)
         with losses_scaled_by(scale):
             export_learner(problem, filepath, spec, self._evaluation_steps, seed, **kwargs)
+
+
+def _adapted(
+    learner: AdaptingLearner,
+    support: Any,
+    steps: tf.Tensor,
+    batch_size: int | None,
+    seed: tf.Tensor,
+) -> InnerState:
+    start_seed = task_seed(learner.seed, SERVING, seed, 0)
+    start = learner._problem.start(learner._problem.parameters(), start_seed, support)
+    batches: Batches = TaskBatches(support)
+    if batch_size is not None:
+        batches = DrawnBatches(support, batch_size, start_seed)
+    with learner._losses_scaled(scoring=True):
+        return adapt(learner._problem, start, batches, steps).final
+
+
+def _copy_with(learner: AdaptingLearner, final: InnerState, examples: Any) -> keras.Model:
+    """Returns a copy of the model with what was adapted."""
+    parts = learner._learner.partition
+    variables = (*learner._learner.theta_variables, *parts.state_variables)
+    adapted = zip(variables, (*final.moving, *final.state), strict=True)
+    values = {id(variable): value for variable, value in adapted}
+    copy = copy_model(learner.model, examples)
+    for own, original in zip(all_variables(copy), all_variables(learner.model), strict=True):
+        if id(original) in values:
+            own.assign(values[id(original)])
+    return copy
 
 
 def _as_tensors(values: Any, several: bool) -> Any:

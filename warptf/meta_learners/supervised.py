@@ -14,14 +14,13 @@ from warptf.meta_learners.task_axes import (
     as_task,
     inputs_of,
     leading_axes,
-    map_tasks,
     mean_over_tasks,
     parts_of,
     share_of_tasks,
     task_count,
 )
 from warptf.meta_learners.task_checks import check_task, problem_in
-from warptf.meta_learners.task_mapping import TaskMapping
+from warptf.meta_learners.task_mapping import TaskMapping, map_tasks
 from warptf.meta_learners.task_metrics import Metrics, TaskMetrics
 from warptf.meta_learners.tensor_kinds import check_inputs
 from warptf.partition import FunctionalLearner, input_spec, output_spec
@@ -197,3 +196,47 @@ class Supervised(Experience):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised."""
         return keras.saving.serialize_keras_object(self._given)
+
+
+def experience_of(
+    loss: Any,
+    metrics: Metrics | None,
+    loss_weights: Any,
+    weighted_metrics: Metrics | None,
+    mapping: TaskMapping,
+) -> Experience:
+    """Returns what is learned from, given the arguments of `compile`.
+
+    Args:
+        loss: a Keras loss, for labelled examples; or an experience.
+        metrics: as in `Supervised`; `None` for an experience, as what follows.
+        loss_weights: as in `Supervised`.
+        weighted_metrics: as in `Supervised`.
+        mapping: how tasks of labelled examples are mapped.
+
+    Raises:
+        ValueError: no loss, or an argument that an experience has no use for.
+    """
+    if not isinstance(loss, Experience):
+        experience = Supervised(loss, metrics, loss_weights, weighted_metrics)
+        experience.map_tasks_by(mapping)
+        return experience
+    given = {
+        "metrics": metrics,
+        "loss_weights": loss_weights,
+        "weighted_metrics": weighted_metrics,
+    }
+    for argument, value in given.items():
+        if value:
+            raise ValueError(
+                f"{argument}: {type(loss).__name__} reports losses and metrics of its own, got "
+                f"{value!r}: leave them out."
+            )
+    if isinstance(loss, Supervised):
+        loss.map_tasks_by(mapping)
+    elif mapping.vectorize not in (False, "auto"):
+        raise ValueError(
+            f"vectorize_tasks: {type(loss).__name__} computes its episodes together in any case, "
+            f"got {mapping.vectorize!r}: leave it out."
+        )
+    return loss

@@ -1,13 +1,11 @@
 """The axes of the tasks that a meta-learner is given."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from warptf.adaptation import TaskBatches, whole_set
-from warptf.meta_learners.task_mapping import ONE_BY_ONE, TaskMapping, map_elements
 from warptf.meta_learners.tensor_kinds import check_dense, check_numbers
 from warptf.tasks.task import PARTS, Task
 
@@ -201,32 +199,6 @@ def parts_of(task: Task) -> dict[str, Any]:
     if task.replay is not None:
         parts |= dict(zip(("replay (inner)", "replay (meta)"), task.replay, strict=True))
     return parts
-
-
-def map_tasks(
-    function: Callable[[Task, tf.Tensor], Any],
-    task: Task,
-    signature: Any,
-    count: int | tf.Tensor,
-    mapping: TaskMapping = ONE_BY_ONE,
-) -> Any:
-    """Maps a function of one task over the task axis.
-
-    Args:
-        function: `function(task, index)`; the task comes without its task axis.
-        task: the meta-batch.
-        signature: structure of `TensorSpec`s that the function returns.
-        count: number of tasks `T`.
-        mapping: whether tasks are computed one after the other, the default, or together.
-    """
-    present = {name: part for name, part in task._asdict().items() if part is not None}
-
-    @tf.autograph.experimental.do_not_convert
-    def one(elements: tuple[tf.Tensor, dict[str, Any]]) -> Any:
-        index, parts = elements
-        return function(Task(**{"query": None, "support": None, **parts}), index)
-
-    return map_elements(one, (tf.range(count), present), signature, count, mapping)
 
 
 def share_of_tasks(count: int | tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]:

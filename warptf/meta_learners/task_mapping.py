@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import tensorflow as tf
 
+from warptf.tasks.task import Task
 from warptf.vectorized.not_vectorizable import NotVectorizable
 from warptf.vectorized.vectorized_map import vectorized_map
 from warptf.vectorized.xla_scope import compiled_by_xla
@@ -63,6 +64,32 @@ def checked_vectorize(value: Any) -> Vectorize:
             f"{value!r}."
         )
     return value
+
+
+def map_tasks(
+    function: Callable[[Task, tf.Tensor], Any],
+    task: Task,
+    signature: Any,
+    count: int | tf.Tensor,
+    mapping: TaskMapping = ONE_BY_ONE,
+) -> Any:
+    """Maps a function of one task over the task axis.
+
+    Args:
+        function: `function(task, index)`; the task comes without its task axis.
+        task: the meta-batch.
+        signature: structure of `TensorSpec`s that the function returns.
+        count: number of tasks `T`.
+        mapping: whether tasks are computed one after the other, the default, or together.
+    """
+    present = {name: part for name, part in task._asdict().items() if part is not None}
+
+    @tf.autograph.experimental.do_not_convert
+    def one(elements: tuple[tf.Tensor, dict[str, Any]]) -> Any:
+        index, parts = elements
+        return function(Task(**{"query": None, "support": None, **parts}), index)
+
+    return map_elements(one, (tf.range(count), present), signature, count, mapping)
 
 
 def map_elements(
