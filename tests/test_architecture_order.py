@@ -148,3 +148,32 @@ def test_only_three_files_use_private_names(path: Path) -> None:
     assert not {
         m for m in imported_modules(path) if m.startswith(("keras.src", "tensorflow.python"))
     }
+
+
+# Where the equations are: what a reader must be able to take in.
+CORE = {"adaptation", "diagnostics", "export", "initializations", "meta_learners", "objectives"}
+CORE |= {"partition"}
+CORE_FILES = [path for path in LIBRARY if part_of(path) in CORE]
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=name_of)
+def test_files_and_functions_of_the_core_fit_a_reader(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 350
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        documented = ast.get_docstring(node) is not None
+        first = node.body[0].end_lineno if documented else node.lineno
+        assert node.end_lineno - first < 60, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=name_of)
+def test_methods_say_what_they_are_methods_of(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.args.args:
+            first = node.args.args[0]
+            assert first.arg != "self" or ast.unparse(first.annotation or first) != "Any"
+            given = [*node.args.args[first.arg in ("self", "cls") :], *node.args.kwonlyargs]
+            assert node.returns is not None, f"{node.name} does not say what it returns"
+            assert all(a.annotation for a in given), f"{node.name} has arguments of no type"
