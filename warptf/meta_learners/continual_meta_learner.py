@@ -11,7 +11,6 @@ from warptf.distribution import all_reduce_mean
 from warptf.experience import Experience, Learned, StreamPart
 from warptf.export import export_predictor
 from warptf.meta_learners.argument_checks import check_kind, positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
 from warptf.meta_learners.default_objective import AUTO, resolved_objective
 from warptf.meta_learners.gathered_gradients import GatheredSteps
 from warptf.meta_learners.learner_model import LearnerModel
@@ -30,7 +29,7 @@ from warptf.reinforcement.served_agent import export_agent
 
 
 @keras.saving.register_keras_serializable(package="warptf")
-class ContinualMetaLearner(CrossReplicaSteps, LearnerModel):
+class ContinualMetaLearner(LearnerModel):
     r"""Algorithm 3: moves $\theta$ at every step of a stream, and $\phi$ at every $\eta$-th.
 
     At every step, $\theta$ moves along $\nabla_\theta L_{task}(\theta; \phi)$ of a batch of tasks

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from warptf.distribution import all_reduce_mean
@@ -11,7 +12,7 @@ from warptf.meta_learners.worker_shares import is_multi_worker
 from warptf.reported import reported_dtype
 
 
-class CrossReplicaSteps:
+class CrossReplicaSteps(keras.Model):
     """A part of Keras models that take many optimizer steps in one meta-step, or none in some.
 
     Neither an optimizer nor a reduction may run in a loop or a condition within a replica, so here
@@ -24,11 +25,6 @@ class CrossReplicaSteps:
 
     train_function: Any
     test_function: Any
-    jit_compile: Any
-    run_eagerly: bool
-    steps_per_execution: int
-    distribute_strategy: Any
-    test_step: Any
     _loss_scales: LossScales | None
 
     def _meta_step(self, data: Any) -> dict[str, tf.Tensor]:
@@ -43,7 +39,7 @@ class CrossReplicaSteps:
     def make_train_function(self, force: bool = False) -> Any:
         """Builds the compiled function that `fit` calls."""
         if not self._steps_around_replicas:
-            return super().make_train_function(force)  # type: ignore[misc]
+            return super().make_train_function(force)
         if self.train_function is None or force:
             self.train_function = self._steps_on_iterator(self._meta_step)
         return self.train_function
@@ -51,7 +47,7 @@ class CrossReplicaSteps:
     def make_test_function(self, force: bool = False) -> Any:
         """Builds the compiled function that `evaluate` calls."""
         if not is_multi_worker(self.distribute_strategy):
-            return super().make_test_function(force)  # type: ignore[misc]
+            return super().make_test_function(force)
         if self.test_function is None or force:
             self.test_function = self._steps_on_iterator(self._test_on_replicas)
         return self.test_function

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from warptf.layers.registration import register_layer_class
 from warptf.loss_scaling import losses_scaled_by, needs_loss_scaling
+from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
 from warptf.meta_learners.finite_mean import FiniteMean
 from warptf.meta_learners.loss_scales import LossScales
 from warptf.meta_learners.optimizer_view import variables_of
@@ -26,7 +27,7 @@ from warptf.trainable_state import TrainableState
 from warptf.value_checks import problems_as_errors
 
 
-class LearnerModel(Saving):
+class LearnerModel(CrossReplicaSteps, Saving):
     """A Keras model that trains another one, and reports means over steps.
 
     Args:

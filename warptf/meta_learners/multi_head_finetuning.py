@@ -9,7 +9,7 @@ import tensorflow as tf
 from warptf.adaptation import Tensors, batch_at, plain
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, own
+from warptf.meta_learners.cross_replica_steps import own
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.task_axes import as_task, batches_of, task_count
 from warptf.meta_learners.task_mapping import map_tasks
@@ -19,7 +19,7 @@ from warptf.tasks.task import Task
 from warptf.value_checks import first_of, first_problem
 
 
-class MultiHeadFinetuning(CrossReplicaSteps, MetaLearner):
+class MultiHeadFinetuning(MetaLearner):
     r"""Trains one body on all training tasks at once, with a head for each; then fine-tunes.
 
     A meta-step takes $K$ joint gradient steps: the body moves along the mean gradient of the

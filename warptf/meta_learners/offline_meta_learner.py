@@ -10,7 +10,7 @@ from warptf.adaptation import InnerState, TaskBatches, Tensors, batch_at
 from warptf.initializations.initialization import Initialization
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps, own, replica_id
+from warptf.meta_learners.cross_replica_steps import own, replica_id
 from warptf.meta_learners.default_objective import AUTO
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.meta_learners.offline_task import OfflineTask
@@ -28,7 +28,7 @@ from warptf.tasks.task import Task
 _REPLAY = 1
 
 
-class OfflineMetaLearner(CrossReplicaSteps, MetaLearner):
+class OfflineMetaLearner(MetaLearner):
     r"""Algorithm 2: collects trajectories with $\phi$ frozen, then replays them in random order.
 
     Collect: for each task of the meta-batch $K$ inner steps from $\theta_0$, all $\theta_k$ stored

@@ -9,7 +9,6 @@ from warptf.distribution import all_reduce_mean
 from warptf.initializations.initialization import Initialization
 from warptf.inner_optimizers.inner_optimizer import InnerOptimizer
 from warptf.meta_learners.argument_checks import positive_integer
-from warptf.meta_learners.cross_replica_steps import CrossReplicaSteps
 from warptf.meta_learners.default_objective import AUTO
 from warptf.meta_learners.diverged_tasks import leave_out_diverged
 from warptf.meta_learners.gathered_gradients import GatheredGradients, gather
@@ -30,7 +29,7 @@ from warptf.tasks.task import Task
 _GROUPS = ("phi", "hyper", "theta_0")
 
 
-class OnlineMetaLearner(CrossReplicaSteps, MetaLearner):
+class OnlineMetaLearner(MetaLearner):
     r"""Algorithm 1: gathers the warp objective's gradient at every inner step, in one pass.
 
     For each task of the meta-batch, from $\theta_0$: $K$ inner steps, each adding
