@@ -10,7 +10,7 @@ import warptf
 from warptf.initializations import Leap
 from warptf.inner_optimizers import SGD, LearnedSGD
 from warptf.meta_learners.task_mapping import map_tasks
-from warptf.meta_learners.task_axes import from warptf.tasks import Task
+from warptf.tasks import Task
 
 TASKS, STEPS = 4, 2
 

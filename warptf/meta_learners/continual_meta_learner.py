@@ -149,13 +149,10 @@ class ContinualMetaLearner(LearnerModel):
         self.experience = experience
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self._compile_outer_update({"task_optimizer": task_optimizer})
-        names = ("loss", *self.experience.metric_names)
+        names = ("loss", *experience.metric_names)
         self._trackers = {name: self._reported_mean(name) for name in names}
-        self._compile_arguments = {
-            "jit_compile": jit_compile,
-            "vectorize_tasks": vectorize_tasks,
-            **kwargs,
-        }
+        given = {"jit_compile": jit_compile, "vectorize_tasks": vectorize_tasks}
+        self._compile_arguments = {**given, **kwargs}
 
     def _metrics_of_keras(self) -> list[keras.metrics.Metric]:
         return list(self._experience().keras_metrics)
@@ -198,12 +195,10 @@ class ContinualMetaLearner(LearnerModel):
         if validation is not None:
             steps = kwargs.get("validation_steps")
             self._prepare(validation, "validation", steps, "validation_steps")
-            validation = self._checked(validation, "validation")
-            validation = self._shared(validation, kwargs, "validation_steps", "validation")
-            kwargs["validation_data"] = validation
+            data = self._checked(validation, "validation")
+            kwargs["validation_data"] = self._shared(data, kwargs, "validation_steps", "validation")
         kwargs.setdefault("shuffle", False)
-        x = self._checked(x, "training")
-        x = self._shared(x, kwargs, "steps_per_epoch", "training")
+        x = self._shared(self._checked(x, "training"), kwargs, "steps_per_epoch", "training")
         with self._experience().failures_named():
             return super().fit(x, *args, **kwargs)
 
@@ -221,8 +216,7 @@ class ContinualMetaLearner(LearnerModel):
         if not kwargs.get("_use_cached_eval_dataset"):
             check_no_weights(kwargs)
             self._prepare(x, "evaluation", kwargs.get("steps"), "steps")
-            x = self._checked(x, "evaluation")
-            x = self._shared(x, kwargs, "steps", "evaluation")
+            x = self._shared(self._checked(x, "evaluation"), kwargs, "steps", "evaluation")
         with self._experience().failures_named():
             return super().evaluate(x, *args, **kwargs)
 
@@ -264,9 +258,9 @@ class ContinualMetaLearner(LearnerModel):
 
     def _gather(self, data: Any, theta: Tensors, support: Any, learned: Learned) -> None:
         r"""Adds the gradient of $\phi$ at this step to what is gathered."""
-        gradient = all_reduce_mean(self._warp_gradient(data, theta, support, learned))
+        mean = all_reduce_mean(self._warp_gradient(data, theta, support, learned))
         first = tf.equal(tf.convert_to_tensor(self.meta_step.value) % self.warp_update_interval, 0)
-        self._gathered.add({"phi": gradient}, first)
+        self._gathered.add({"phi": mean}, first)
 
     def _count(self, learned: Learned) -> dict[str, tf.Tensor]:
         """Counts the step and reports."""
@@ -303,8 +297,7 @@ class ContinualMetaLearner(LearnerModel):
 
     def _update_warp(self) -> None:
         r"""Moves $\phi$ along the mean of what was gathered."""
-        steps = self._gathered.count(self.warp_update_interval)
-        self._outer.apply(self._gathered.mean(steps))
+        self._outer.apply(self._gathered.mean(self.warp_update_interval))
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Scores one batch."""

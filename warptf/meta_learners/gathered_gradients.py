@@ -93,6 +93,14 @@ class GatheredSteps(GatheredGradients):
             gather([self._steps], [tf.cast(finite, tf.float32)], first)
         super().add(means, first)
 
+    def mean(self, count: Any) -> dict[str, list[tf.Tensor]]:
+        """Returns the mean over the steps that were gathered, by group.
+
+        Args:
+            count: how many steps there were.
+        """
+        return super().mean(self.count(count))
+
     def count(self, steps: int) -> Any:
         """Returns how many steps were gathered.
 
