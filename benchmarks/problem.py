@@ -75,6 +75,8 @@ def meta_learner(
     algorithm: Algorithm,
     second_order: SecondOrder | None,
     inner_steps: int,
+    together: bool = False,
+    jit_compile: bool = False,
 ) -> warptf.MetaLearner:
     """Returns a compiled meta-learner.
 
@@ -84,6 +86,8 @@ def meta_learner(
         second_order: mode of the warp objective, or `None` for inner steps alone, from which
             Reptile learns the initialisation.
         inner_steps: inner steps of each task.
+        together: whether tasks are learned together. Defaults to `False`.
+        jit_compile: whether XLA compiles a meta-step. Defaults to `False`.
     """
     inner_optimizer = warptf.inner_optimizers.SGD(INNER_RATE)
     if second_order is None:
@@ -98,7 +102,34 @@ def meta_learner(
         kinds = {"offline": warptf.OfflineMetaLearner, "online": warptf.OnlineMetaLearner}
         objective = warptf.objectives.WarpGrad(second_order)
         result = kinds[algorithm](model, inner_optimizer, inner_steps, objective=objective)
-    result.compile(keras.optimizers.SGD(OUTER_RATE), _loss())
+    result.compile(
+        keras.optimizers.SGD(OUTER_RATE),
+        _loss(),
+        jit_compile=jit_compile,
+        vectorize_tasks=together,
+    )
+    return result
+
+
+def maml(filters: int, inner_steps: int, together: bool) -> warptf.MetaLearner:
+    """Returns compiled MAML of a few-shot learner of four blocks.
+
+    Args:
+        filters: channels of each convolution.
+        inner_steps: inner steps of each task.
+        together: whether tasks are learned together.
+    """
+    model = warptf.models.few_shot_learner(
+        ways=WAYS, input_shape=(SIDE, SIDE, 1), filters=filters, warp=None
+    )
+    result = warptf.OnlineMetaLearner(
+        model,
+        warptf.inner_optimizers.SGD(INNER_RATE),
+        inner_steps,
+        objective=None,
+        initialization=warptf.initializations.MAML(),
+    )
+    result.compile(keras.optimizers.SGD(OUTER_RATE), _loss(), vectorize_tasks=together)
     return result
 
 

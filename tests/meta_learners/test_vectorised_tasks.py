@@ -49,6 +49,45 @@ def test_dropout_batch_norm_and_parts_of_a_meta_batch() -> None:
     assert_same(lambda: online(regularised()), stream(2, tasks=3, steps=2), together=2)
 
 
+def smooth_images() -> keras.Model:
+    """A learner of images without kinks: those of ReLU and of maxima magnify rounding."""
+    keras.utils.set_random_seed(0)
+    layers: list[Any] = [keras.Input((6, 6, 1))]
+    for number in range(2):
+        layers += [
+            keras.layers.Conv2D(4, 3, padding="same"),
+            warptf.layers.BatchNormalization() if number else keras.layers.BatchNormalization(),
+            keras.layers.Activation("tanh"),
+            keras.layers.AveragePooling2D(2),
+            warptf.layers.WarpConv2D(4, 3),
+        ]
+    return keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(3)])
+
+
+def images(tasks: int, steps: int) -> tf.data.Dataset:
+    random = np.random.default_rng(0)
+
+    def batch() -> tuple[np.ndarray, np.ndarray]:
+        x = random.normal(size=(tasks, steps, 5, 6, 6, 1)).astype("float32")
+        return x, random.integers(0, 3, x.shape[:3]).astype("int32")
+
+    return tf.data.Dataset.from_tensors(warptf.tasks.Task(batch(), batch()))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        pytest.param({"objective": WarpGrad()}, marks=pytest.mark.slow),
+        pytest.param({"initialization": warptf.initializations.MAML()}, marks=pytest.mark.slow),
+        pytest.param({"initialization": warptf.initializations.Leap()}, marks=pytest.mark.slow),
+    ],
+    ids=["first order", "exact", "MAML", "Leap"],
+)
+def test_a_learner_of_images(parts: dict[str, Any]) -> None:
+    assert_same(lambda: online(smooth_images(), **parts), images(3, 2), rtol=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("together", [True, 1, 4])
 def test_other_numbers_of_tasks_together(together: Any) -> None:

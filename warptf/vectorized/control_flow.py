@@ -5,12 +5,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from warptf.vectorized.convolution_form import chosen_form
 from warptf.vectorized.dependence import (
     called_graphs,
     differing_in_loop,
     differing_outputs,
     passed_through,
 )
+from warptf.vectorized.layout import folded_images, unfolded_images
 from warptf.vectorized.registry import (
     Conversion,
     Refusal,
@@ -81,17 +83,25 @@ def convert_loop(conversion: Conversion) -> list[Wrapped]:
     constant = passed_through(body)
     moving = [index for index in range(len(given)) if index not in constant]
     starts = [_start(conversion, index, differing[index], tasks) for index in range(len(given))]
+    # Filters go from step to step as grouped convolutions take them.
+    can_fold = [d and not ends_differ for d in differing]
+    folded = {i for i in moving if can_fold[i] and _can_fold(starts[i], tasks)}
+    shapes = {i: _loop_shape(conversion, i, starts[i], differing[i]) for i in moving}
+
+    def carried(tensor: tf.Tensor, index: int) -> tf.Tensor:
+        if index in folded:
+            return folded_images(tensor)
+        tensor.set_shape(shapes[index])
+        return tensor
 
     def all_variables(variables: Sequence[tf.Tensor]) -> list[Wrapped]:
-        values = {**dict(enumerate(starts)), **dict(zip(moving, variables, strict=True))}
+        values = dict(enumerate(starts))
+        for index, tensor in zip(moving, variables, strict=True):
+            values[index] = unfolded_images(tensor, tasks) if index in folded else tensor
         return [wrapped(values[index], differing[index]) for index in range(len(given))]
 
     def goes_on(*variables: tf.Tensor) -> tf.Tensor:
         return converted_graph(cond, all_variables(variables), outputs_of(cond, 1), tasks)[0].t
-
-    def any_goes_on(*variables: tf.Tensor) -> tf.Tensor:
-        going = goes_on(*variables)
-        return tf.reduce_any(going) if ends_differ else tf.reshape(going, [])
 
     def advance(*variables: tf.Tensor) -> list[tf.Tensor]:
         wanted = [body.outputs[index] for index in moving]
@@ -100,19 +110,26 @@ def convert_loop(conversion: Conversion) -> list[Wrapped]:
         if ends_differ:
             going = goes_on(*variables)
             after = [_select(going, a, b) for a, b in zip(after, variables, strict=True)]
-        for tensor, index in zip(after, moving, strict=True):
-            tensor.set_shape(shapes[index])
-        return after
+        return [carried(tensor, index) for tensor, index in zip(after, moving, strict=True)]
 
-    shapes = [_loop_shape(conversion, index, starts[index], d) for index, d in enumerate(differing)]
+    begin = [carried(starts[index], index) for index in moving]
     ended = tf.while_loop(
-        any_goes_on,
+        lambda *v: tf.reduce_any(goes_on(*v)) if ends_differ else tf.reshape(goes_on(*v), []),
         advance,
-        [starts[index] for index in moving],
-        shape_invariants=[shapes[index] for index in moving],
+        begin,
+        shape_invariants=[
+            t.shape if i in folded else shapes[i] for i, t in zip(moving, begin, strict=True)
+        ],
         parallel_iterations=conversion.get_attr("parallel_iterations"),
     )
     return all_variables(ended)
+
+
+def _can_fold(tensor: tf.Tensor, tasks: int | tf.Tensor) -> bool:
+    """Returns whether a variable of a loop is like the filters of all tasks."""
+    is_grouped = chosen_form() != "patches" and isinstance(tasks, int)
+    whole = tensor.shape.rank == 5 and tensor.shape.is_fully_defined()
+    return is_grouped and whole and tensor.dtype.is_floating and tensor.shape[4] > 1
 
 
 def _as_said(values: Sequence[Wrapped], differing: Sequence[bool], tasks: Any) -> list[tf.Tensor]:

@@ -4,7 +4,7 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 
-FORMS = ("groups", "patches")
+FORMS = ("groups", "mixed", "patches")
 
 _form: contextvars.ContextVar[str] = contextvars.ContextVar("convolution_form", default="groups")
 
@@ -14,8 +14,10 @@ def convolution_form(form: str) -> Iterator[None]:
     r"""Chooses as what convolutions with a filter for each task are computed, for a while.
 
     Args:
-        form: `"groups"`, one convolution with the tasks as groups of its channels (default); or
-            `"patches"`, a batched matrix product with what each output sees of the inputs.
+        form: `"groups"`, one convolution with the tasks as groups of its channels, and with filters
+            that are the same for all tasks repeated (default); `"mixed"`, the same, but with such
+            filters all images as one batch; or `"patches"`, a batched matrix product with what each
+            output sees of the inputs.
 
     Raises:
         ValueError: an unknown form.

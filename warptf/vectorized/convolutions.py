@@ -1,15 +1,15 @@
 """Convolutions whose filters differ between tasks."""
 
 import functools
+from typing import Any
 
 import tensorflow as tf
 
 from warptf.vectorized import patches
 from warptf.vectorized.convolution_form import chosen_form
 from warptf.vectorized.layout import (
-    folded_filter,
     folded_images,
-    unfolded_filter,
+    known_fold,
     unfolded_images,
 )
 from warptf.vectorized.one_by_one import convert_one_by_one
@@ -33,11 +33,11 @@ def convert_convolution(conversion: Conversion) -> list[Wrapped]:
         conversion: the `Conv2D`.
     """
     images, filters = conversion.inputs
+    tasks = task_count(conversion)
     if not filters.is_stacked:
-        return converted_by_tensorflow(conversion)
+        return _by_shared_filter(conversion, images, filters)
     if not _can_group(conversion, is_gradient=False):
         return convert_one_by_one(conversion)
-    tasks = task_count(conversion)
     if chosen_form() == "patches" and _has_one_group(conversion, 0, 1):
         x, f = stacked(images, tasks), filters.t
         return [wrapped(patches.convolution(x, f, patches.window(conversion)))]
@@ -46,7 +46,7 @@ def convert_convolution(conversion: Conversion) -> list[Wrapped]:
     else:
         # The same images for all tasks: so many more filters.
         x = images.t
-    (y,) = create(conversion, [x, folded_filter(filters.t)])
+    (y,) = create(conversion, [x, folded_images(filters.t)])
     return [wrapped(unfolded_images(y, tasks))]
 
 
@@ -58,7 +58,7 @@ def convert_gradient_of_images(conversion: Conversion) -> list[Wrapped]:
     """
     shape, filters, gradient = conversion.inputs
     if not filters.is_stacked:
-        return converted_by_tensorflow(conversion)
+        return _by_shared_filter(conversion, gradient, filters)
     if not _can_group(conversion):
         return convert_one_by_one(conversion)
     tasks = task_count(conversion)
@@ -69,7 +69,7 @@ def convert_gradient_of_images(conversion: Conversion) -> list[Wrapped]:
         conversion,
         [
             _times(conversion, 0, shape, tasks),
-            folded_filter(filters.t),
+            folded_images(filters.t),
             folded_images(dy),
         ],
     )
@@ -95,7 +95,28 @@ def convert_gradient_of_filters(conversion: Conversion) -> list[Wrapped]:
     folds = images.is_stacked or not one_group
     x = folded_images(stacked(images, tasks)) if folds else images.t
     (df,) = create(conversion, [x, _times(conversion, 1, shape, tasks), folded_images(dy)])
-    return [wrapped(unfolded_filter(df, tasks))]
+    return [wrapped(unfolded_images(df, tasks))]
+
+
+def _by_shared_filter(conversion: Conversion, images: Wrapped, filters: Wrapped) -> Any:
+    """Goes over images by filters that are the same for all tasks.
+
+    Where the images are folded already, they stay so and the filters are repeated; in the form
+    `"mixed"`, and where they are not, all images are one batch.
+    """
+    tasks, folded = task_count(conversion), known_fold(images.t)
+    stays = chosen_form() == "groups" and isinstance(tasks, int)
+    if folded is None or not stays or not _can_group(conversion):
+        return converted_by_tensorflow(conversion)
+    # Where they are made: out of a loop that only uses them.
+    with filters.t.graph.as_default():
+        repeated = tf.tile(filters.t, [1, 1, 1, tasks])
+    if conversion.op_type == "Conv2D":
+        given = [folded, repeated]
+    else:
+        size = _times(conversion, 0, conversion.inputs[0], tasks)
+        given = [size, repeated, folded]
+    return [wrapped(unfolded_images(create(conversion, given)[0], tasks))]
 
 
 def _times(conversion: Conversion, index: int, shape: Wrapped, tasks: int | tf.Tensor) -> tf.Tensor:
@@ -121,7 +142,11 @@ def _can_group(conversion: Conversion, is_gradient: bool = True) -> bool:
     # XLA compiles grouped convolutions for a CPU to code that is many times slower.
     if conversion.get_attr("data_format") != b"NHWC" or is_compiled_for_cpu():
         return False
-    return not is_gradient or _grouped_gradients_run(conversion.outputs[0].dtype.name)
+    return (
+        not is_gradient
+        or chosen_form() == "patches"
+        or _grouped_gradients_run(conversion.outputs[0].dtype.name)
+    )
 
 
 @functools.cache

@@ -28,8 +28,10 @@ def remembering_layouts() -> Iterator[None]:
 def folded_images(x: tf.Tensor) -> tf.Tensor:
     """Returns images `[T, B, height, width, C]` as `[B, height, width, T * C]`.
 
+    Or filters `[T, kh, kw, C, O]` as `[kh, kw, C, T * O]`.
+
     Args:
-        x: the images.
+        x: the images or filters.
     """
     found = known_fold(x)
     if found is not None:
@@ -37,8 +39,9 @@ def folded_images(x: tf.Tensor) -> tf.Tensor:
     # Where the images are made: out of a loop that only uses them.
     with x.graph.as_default():
         tasks, batch, height, width, channels = sizes(x)
-        by_channel = tf.transpose(x, [1, 2, 3, 0, 4])
-        folded = tf.reshape(by_channel, shape_of([batch, height, width, tasks * channels]))
+        by_channel = tf.transpose(x, _constant([1, 2, 3, 0, 4]))
+        shape = _constant(shape_of([batch, height, width, tasks * channels]))
+        folded = tf.reshape(by_channel, shape)
         _remember(x, folded)
     return folded
 
@@ -46,44 +49,18 @@ def folded_images(x: tf.Tensor) -> tf.Tensor:
 def unfolded_images(y: tf.Tensor, tasks: Size) -> tf.Tensor:
     """Returns images `[B, height, width, T * C]` as `[T, B, height, width, C]`.
 
+    Or filters `[kh, kw, C, T * O]` as `[T, kh, kw, C, O]`.
+
     Args:
-        y: the images.
+        y: the images or filters.
         tasks: number of tasks `T`.
     """
     batch, height, width, channels = sizes(y)
     own = channels // tasks
-    by_task = tf.reshape(y, shape_of([batch, height, width, tasks, own]))
-    x = tf.transpose(by_task, [3, 0, 1, 2, 4])
+    by_task = tf.reshape(y, _constant(shape_of([batch, height, width, tasks, own])))
+    x = tf.transpose(by_task, _constant([3, 0, 1, 2, 4]))
     _remember(x, y)
     return x
-
-
-def folded_filter(f: tf.Tensor) -> tf.Tensor:
-    """Returns filters `[T, kh, kw, C, O]` as `[kh, kw, C, T * O]`.
-
-    Args:
-        f: the filters.
-    """
-    found = known_fold(f)
-    if found is not None:
-        return found
-    with f.graph.as_default():
-        tasks, height, width, channels, outputs = sizes(f)
-        folded = tf.reshape(
-            tf.transpose(f, [1, 2, 3, 0, 4]), shape_of([height, width, channels, tasks * outputs])
-        )
-        _remember(f, folded)
-    return folded
-
-
-def unfolded_filter(f: tf.Tensor, tasks: Size) -> tf.Tensor:
-    """Returns filters `[kh, kw, C, T * O]` as `[T, kh, kw, C, O]`.
-
-    Args:
-        f: the filters.
-        tasks: number of tasks `T`.
-    """
-    return unfolded_images(f, tasks)
 
 
 def known_fold(x: tf.Tensor) -> tf.Tensor | None:
@@ -123,6 +100,18 @@ def shape_of(values: list[Size]) -> Any:
     if len(unknown) > 1:
         return tf.stack(values)
     return [value if isinstance(value, int) else -1 for value in values]
+
+
+def _constant(values: Any) -> Any:
+    """Returns integers as a tensor of this graph, the same one each time."""
+    memory = _memory.get()
+    if memory is None or not isinstance(values, list):
+        return values
+    key = (id(tf.compat.v1.get_default_graph()), tuple(values))
+    if key not in memory:
+        with tf.control_dependencies(None):
+            memory[key] = tf.constant(values, tf.int32)
+    return memory[key]
 
 
 def _remember(x: tf.Tensor, folded: tf.Tensor) -> None:

@@ -12,6 +12,7 @@ from warptf.vectorized.convolutions import (
     convert_gradient_of_images,
 )
 from warptf.vectorized.dependence import called_graphs, differing_outputs
+from warptf.vectorized.folded_operations import FOLDED_OPERATIONS
 from warptf.vectorized.layout import remembering_layouts
 from warptf.vectorized.not_vectorizable import NotVectorizable
 from warptf.vectorized.one_by_one import DRAWS, convert_one_by_one
@@ -30,6 +31,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "Conv2D": convert_convolution,
     "Conv2DBackpropInput": convert_gradient_of_images,
     "Conv2DBackpropFilter": convert_gradient_of_filters,
+    **FOLDED_OPERATIONS,
     **SMALL_OPERATIONS,
     **TENSOR_LISTS,
     "PartitionedCall": convert_call,
