@@ -36,11 +36,12 @@ def convert_convolution(conversion: Conversion) -> list[Wrapped]:
     tasks = task_count(conversion)
     if not filters.is_stacked:
         return _by_shared_filter(conversion, images, filters)
-    if not _can_group(conversion, is_gradient=False):
-        return convert_one_by_one(conversion)
-    if chosen_form() == "patches" and _has_one_group(conversion, 0, 1):
+    by_patches = chosen_form() == "patches" and patches.is_nhwc(conversion)
+    if by_patches and _has_one_group(conversion, 0, 1):
         x, f = stacked(images, tasks), filters.t
         return [wrapped(patches.convolution(x, f, patches.window(conversion)))]
+    if not _can_group(conversion, is_gradient=False):
+        return convert_one_by_one(conversion)
     if images.is_stacked or not _has_one_group(conversion, 0, 1):
         x = folded_images(stacked(images, tasks))
     else:
@@ -59,12 +60,12 @@ def convert_gradient_of_images(conversion: Conversion) -> list[Wrapped]:
     shape, filters, gradient = conversion.inputs
     if not filters.is_stacked:
         return _by_shared_filter(conversion, gradient, filters)
-    if not _can_group(conversion):
-        return convert_one_by_one(conversion)
     tasks = task_count(conversion)
     dy, window = stacked(gradient, tasks), patches.window(conversion)
-    if chosen_form() == "patches" and patches.turns(filters.t, window):
+    if chosen_form() == "patches" and patches.turns(conversion):
         return [wrapped(patches.gradient_of_images(dy, filters.t, window))]
+    if chosen_form() == "patches" or not _can_group(conversion):
+        return convert_one_by_one(conversion)
     (dx,) = create(
         conversion,
         [
@@ -83,15 +84,15 @@ def convert_gradient_of_filters(conversion: Conversion) -> list[Wrapped]:
         conversion: the `Conv2DBackpropFilter`.
     """
     images, shape, gradient = conversion.inputs
-    if not _can_group(conversion):
-        return convert_one_by_one(conversion)
     tasks = task_count(conversion)
     dy = stacked(gradient, tasks)
     one_group = _has_one_group(conversion, 0, None)
-    if chosen_form() == "patches" and one_group:
+    if chosen_form() == "patches" and one_group and patches.is_nhwc(conversion):
         x, size = stacked(images, tasks), conversion.outputs[0].shape
         window = patches.window(conversion)
         return [wrapped(patches.gradient_of_filters(x, dy, size, window))]
+    if not _can_group(conversion):
+        return convert_one_by_one(conversion)
     folds = images.is_stacked or not one_group
     x = folded_images(stacked(images, tasks)) if folds else images.t
     (df,) = create(conversion, [x, _times(conversion, 1, shape, tasks), folded_images(dy)])
@@ -142,11 +143,7 @@ def _can_group(conversion: Conversion, is_gradient: bool = True) -> bool:
     # XLA compiles grouped convolutions for a CPU to code that is many times slower.
     if conversion.get_attr("data_format") != b"NHWC" or is_compiled_for_cpu():
         return False
-    return (
-        not is_gradient
-        or chosen_form() == "patches"
-        or _grouped_gradients_run(conversion.outputs[0].dtype.name)
-    )
+    return not is_gradient or _grouped_gradients_run(conversion.outputs[0].dtype.name)
 
 
 @functools.cache

@@ -50,15 +50,28 @@ def convolution(x: tf.Tensor, f: tf.Tensor, over: Window) -> tf.Tensor:
     return tf.reshape(y, shape_of([tasks, batch, height, width, outputs]))
 
 
-def turns(f: tf.Tensor, over: Window) -> bool:
+def is_nhwc(conversion: Conversion) -> bool:
+    """Returns whether the images of a convolution can be cut into patches.
+
+    Args:
+        conversion: the convolution.
+    """
+    is_explicit = conversion.get_attr("padding") == b"EXPLICIT"
+    return conversion.get_attr("data_format") == b"NHWC" and not is_explicit
+
+
+def turns(conversion: Conversion) -> bool:
     """Returns whether the gradient of the images is a convolution with turned filters.
 
     Args:
-        f: filters `[T, kh, kw, C, O]`.
-        over: how they go over the images.
+        conversion: the `Conv2DBackpropInput`.
     """
-    odd = f.shape[1] % 2 == 1 and f.shape[2] % 2 == 1
-    return odd and over.padding == "SAME" and over.strides == [1, 1, 1, 1] == over.rates
+    height, width, channels, _ = conversion.op.inputs[1].shape
+    over, images = window(conversion), conversion.outputs[0].shape
+    is_whole = images.rank == 4 and images[3] == channels
+    odd = height % 2 == 1 and width % 2 == 1
+    unit = over.padding == "SAME" and over.strides == [1, 1, 1, 1] == over.rates
+    return is_whole and odd and unit and is_nhwc(conversion)
 
 
 def gradient_of_images(dy: tf.Tensor, f: tf.Tensor, over: Window) -> tf.Tensor:
