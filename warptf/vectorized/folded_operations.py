@@ -97,11 +97,15 @@ def convert_normalisation(conversion: Conversion) -> Any:
         folded_images(stacked(value, tasks))
         if own.shape.rank == 4
         else tf.reshape(stacked(value, tasks), [-1])
-        for value, own in zip(conversion.inputs, conversion.op.inputs, strict=True)
+        for value, own in zip(conversion.inputs[:5], conversion.op.inputs[:5], strict=True)
     ]
+    # What kernels keep for their gradient, if anything, is of all tasks.
+    given += [value.t[0] if value.is_stacked else value.t for value in conversion.inputs[5:]]
     images, *others = create(conversion, given)
-    by_task = [tf.reshape(t, tf.stack([tasks, tf.size(t) // tasks])) for t in others]
-    return [wrapped(t) for t in (unfolded_images(images, tasks), *by_task)]
+    count = 4 if conversion.op_type == "FusedBatchNormV3" else 2
+    by_task = [wrapped(tf.reshape(t, [tasks, -1])) for t in others[:count]]
+    kept = [wrapped(t, False) for t in others[count:]]
+    return [wrapped(unfolded_images(images, tasks)), *by_task, *kept]
 
 
 def convert_bias(conversion: Conversion) -> Any:
