@@ -56,6 +56,7 @@ def numbers(figures: list[dict[str, Any]], *names: str) -> list[float]:
     return values
 
 
+@pytest.mark.slow
 def test_weak_scaling(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small: dict[str, Any] = dict(cases=("maze, rnn",), episodes=2, episode_steps=4, units=4)
     core = min(os.sched_getaffinity(0))
@@ -84,6 +85,7 @@ def test_jit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert min(numbers(figures, "median_ms", "minimum_ms", "cpu_ms", "times_as_fast")) > 0
 
 
+@pytest.mark.slow
 def test_serving(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = dict(filters=2, support=20, steps=1, batches=(1, 3), rounds=2)
     figures = run(serving, tmp_path / "figures.json", capsys, **small)
@@ -134,6 +136,7 @@ def test_memory_is_compared_with_that_of_the_fewest_steps() -> None:
     assert few["to smallest K"] == few["ms to smallest K"] == 1.0
 
 
+@pytest.mark.slow
 def test_bilevel_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = {**SMALL_MAML, "inner_steps": (2, 1), "methods": ("fo-b-maml",)}
     figures = run(bilevel_memory, tmp_path / "figures.json", capsys, **small)
@@ -276,6 +279,7 @@ def test_pytorch_returns_values_as_it_was_given_them() -> None:
         np.testing.assert_array_equal(back, value)
 
 
+@pytest.mark.slow
 def test_maml_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = {**SMALL_MAML, "inner_steps": 1, "meta_steps": 1}
     figures = run(maml_profile, tmp_path / "figures.json", capsys, **small)
@@ -316,6 +320,7 @@ def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert min(numbers(figures, "minimum", "to memory, median")) > 0
 
 
+@pytest.mark.slow
 def test_maze(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small: dict[str, Any] = {**SMALL_MAZE, "memories": ("rnn",), "jit": ("meta-step",)}
     figures = run(maze, tmp_path / "figures.json", capsys, **small)
@@ -423,6 +428,7 @@ def test_import_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert numbers(figures, "more than the first, s, median")[0] == 0
 
 
+@pytest.mark.slow
 def test_threads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = {**SMALL, "settings": ((1, 1),), "cases": ("inner",)}
     (figure,) = run(threads, tmp_path / "figures.json", capsys, **small)
