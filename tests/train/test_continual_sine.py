@@ -76,8 +76,17 @@ def test_evaluate_repeats_the_figures(finished: Path, capsys: pytest.CaptureFixt
     check_evaluation(finished, capsys)
 
 
-@pytest.mark.parametrize("data", ["sine", "glyphs"])
-@pytest.mark.parametrize("meta_learner", typing.get_args(MetaLearner))
+# Of the methods on glyphs, the ordinary tests take the one that the others are compared with.
+@pytest.mark.parametrize(
+    ("meta_learner", "data"),
+    [
+        pytest.param(
+            name, data, marks=[pytest.mark.slow] if data == "glyphs" and name != "warp" else []
+        )
+        for name in typing.get_args(MetaLearner)
+        for data in ("sine", "glyphs")
+    ],
+)
 def test_every_method_learns_and_is_scored(meta_learner: str, data: str, tmp_path: Path) -> None:
     config = tiny(meta_learner, tmp_path / "run", data, evaluate_every=0)
     result = EXPERIMENT.train(config)
@@ -86,7 +95,11 @@ def test_every_method_learns_and_is_scored(meta_learner: str, data: str, tmp_pat
     assert result["reported_meta_step"] == config.meta_steps
 
 
-@pytest.mark.parametrize("fields", [dict(execution_steps=2), dict(jit="tasks")], ids=str)
+@pytest.mark.parametrize(
+    "fields",
+    [dict(execution_steps=2), pytest.param(dict(jit="tasks"), marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_meta_steps_in_one_call_and_tasks_by_xla_change_rounding_alone(
     fields: dict[str, Any], finished: Path, tmp_path: Path
 ) -> None:
