@@ -77,6 +77,7 @@ def test_meta_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert min(numbers(figures, "ms, median", "ms, minimum", "× plain, median")) > 0
 
 
+@pytest.mark.slow
 def test_jit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small: dict[str, Any] = dict(experiments=("surfaces",), preset="smoke", meta_steps=1, rounds=1)
     figures = run(jit, tmp_path / "figures.json", capsys, **small)
