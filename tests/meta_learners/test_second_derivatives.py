@@ -172,7 +172,7 @@ def test_first_order_methods_take_any_layer(objective: Any, initialization: Any)
 def test_the_model_is_looked_at_once_for_each_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setattr(
-        "warptf.meta_learners.meta_learner.check_derivatives", lambda *a: seen.append(a)
+        "warptf.meta_learners.task_checking.check_derivatives", lambda *a: seen.append(a)
     )
     learner = learner_with(None, MAML())
     for _ in range(2):
