@@ -18,8 +18,8 @@ ONLINE = ["multi-shot", *SMALL, "--algorithm", "online", "--filters", "4", "--in
     ("flags", "figure"),
     [
         (["sine", *SMALL], "loss"),
-        (["continual-sine", *SMALL], "loss"),
-        (SURFACES, "loss"),
+        pytest.param(["continual-sine", *SMALL], "loss", marks=pytest.mark.slow),
+        pytest.param(SURFACES, "loss", marks=pytest.mark.slow),
         (ONLINE, "accuracy"),
     ],
 )

@@ -12,8 +12,20 @@ SMALL = ["--preset", "smoke", "--meta-steps", "4", "--epoch-steps", "2", "--eval
 COMPUTED = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 
 
-@pytest.mark.parametrize("experiment", ["few-shot", "multi-shot", "continual-sine", "maze"])
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+# The others take as long as these, among the slow tests.
+@pytest.mark.parametrize(
+    ("experiment", "precision"),
+    [
+        ("few-shot", "mixed_bfloat16"),
+        ("maze", "mixed_float16"),
+        ("maze", "mixed_bfloat16"),
+        pytest.param("few-shot", "mixed_float16", marks=pytest.mark.slow),
+        pytest.param("multi-shot", "mixed_bfloat16", marks=pytest.mark.slow),
+        ("multi-shot", "mixed_float16"),
+        pytest.param("continual-sine", "mixed_bfloat16", marks=pytest.mark.slow),
+        pytest.param("continual-sine", "mixed_float16", marks=pytest.mark.slow),
+    ],
+)
 def test_every_experiment_trains_scores_and_exports(experiment, precision, tmp_path):
     run = tmp_path / "run"
     given = [experiment, *SMALL, "--precision", precision, "--run-dir", str(run)]

@@ -43,7 +43,11 @@ def search(tuner: keras_tuner.Tuner, sines: Sine) -> None:
     )
 
 
-@pytest.mark.parametrize("name", STOCK)
+# What differs among them is tested on a black box, below.
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n == "RandomSearch" else [pytest.mark.slow]) for n in STOCK],
+)
 def test_stock_tuners_take_a_compiled_meta_learner(name: str, sines: Sine, tmp_path: Path) -> None:
     tuner = getattr(keras_tuner, name)(
         build_model,
