@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from contracts.numerics import double_precision
 from meta_learners.problems import one_batch
 
 import warptf
@@ -24,13 +25,8 @@ RATE, STEPS, TASKS = 0.1, 2, 2
 
 @pytest.fixture(autouse=True)
 def double() -> Iterator[None]:
-    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    # What the policy was before is not changed by it.
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(floatx)
-    keras.config.set_dtype_policy(policy)
+    with double_precision():
+        yield
 
 
 def model() -> keras.Model:

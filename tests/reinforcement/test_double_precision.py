@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from contracts.numerics import double_precision
 from reinforcement.chain import Chain
 
 import warptf
@@ -17,13 +18,8 @@ DISCOUNT = 0.9
 
 @pytest.fixture(autouse=True)
 def double() -> Iterator[None]:
-    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    # What the policy was before is not changed by it.
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(floatx)
-    keras.config.set_dtype_policy(policy)
+    with double_precision():
+        yield
 
 
 def loss_of(agent: Any, record: Any, advantage: Any = None) -> tuple[float, Any]:
