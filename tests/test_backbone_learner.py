@@ -11,6 +11,7 @@ import warptf
 from warptf import models
 from warptf.layers import ClassMeanHead
 from warptf.models.backbone_cut import cut_backbone
+from warptf.models.backbone_learner import backbone_parts
 from warptf.models.image_preprocessing import preprocessed, preprocessing_of
 from warptf.train.backbone_options import applications
 
@@ -103,6 +104,8 @@ def test_before_meta_training_the_adapter_is_the_identity() -> None:
     for fields in (
         dict(adapter="residual", adapt="film", train_last_block=True),
         dict(adapter="residual", adapt="last-block", warp=False),
+        dict(adapter="attention"),
+        dict(adapter="attention", train_last_block=True, warp=False),
     ):
         model = models.backbone_learner(backbone, 2, input_shape=(12, 12, 3), **fields)
         learner = warptf.OnlineMetaLearner(
@@ -111,6 +114,25 @@ def test_before_meta_training_the_adapter_is_the_identity() -> None:
         learner.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         found = learner.adapt(X, labels)(X)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_attention_weights_positions_by_their_scores() -> None:
+    backbone = sequential()
+    model = models.backbone_learner(backbone, 2, input_shape=(12, 12, 3), adapter="attention")
+    parts = backbone_parts(model)
+    vector = keras.Model(parts.classifier.inputs, parts.classifier.get_layer("unit").output)
+    kernel = parts.classifier.get_layer("warp_adapter_score").layer.kernel
+    kernel.assign(np.random.default_rng(1).normal(size=kernel.shape))
+    positions = np.asarray(backbone(X)).reshape(2, -1, 4)
+    lengths = np.linalg.norm(positions, axis=-1, keepdims=True)
+    scores = np.exp(2.0 * positions / lengths @ kernel.numpy())
+    expected = (scores * positions).sum(1) / scores.sum(1)
+    expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
+    np.testing.assert_allclose(vector(parts.features(X)), expected, rtol=1e-4, atol=1e-5)
+    assert [v.shape for v in warptf.partition(model).warp_variables] == [(4, 1), (4,), (4,)]
+    pooled = keras.Sequential([sequential(), Layers.GlobalAveragePooling2D()])
+    with pytest.raises(ValueError, match=r"needs a backbone that gives a map .*\(None, 4\)"):
+        models.backbone_learner(pooled, input_shape=(12, 12, 3), adapter="attention")
 
 
 def test_the_dense_head_of_a_model_is_replaced() -> None:

@@ -33,9 +33,9 @@ class BackboneOptions(MethodOptions):
     """What tasks adapt of a learner on a backbone: the head; film, a scale and shift of features
     too; or last-block, the backbone's last three convolutions too. The rest is frozen."""
     adapter: Adapter | None = None
-    """What is meta-trained between backbone and head: film, a scale and shift of each feature, or
-    residual, a block of two dense layers after it. Warp layers where the method has some, else
-    adapted by the tasks too."""
+    """What is meta-trained between backbone and head: film, a scale and shift of each feature;
+    residual, a block of two dense layers after it; or attention, learned weights of the backbone's
+    positions before it. Warp layers where the method has some, else adapted by the tasks too."""
     train_last_block: bool = False
     """Meta-train the backbone's last three convolutions, too, as part of the adapter."""
     centre: bool = False

@@ -161,6 +161,7 @@ def test_centroid_is_the_nearest_class_mean_by_cosine(folder: Path, tmp_path: Pa
     ("method", "fields"),
     [
         ("proto-net", dict(adapter="residual")),
+        pytest.param("meta-sgd", dict(adapter="attention"), marks=pytest.mark.slow),
         pytest.param("maml", dict(adapt="last-block", evaluation_ways=3), marks=pytest.mark.slow),
         pytest.param(
             "warp-maml",

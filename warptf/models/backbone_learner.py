@@ -18,7 +18,7 @@ from warptf.models.learner_parts import check_seed
 from warptf.models.warp_architectures import glorot_uniform
 
 Adapt = Literal["head", "film", "last-block"]
-Adapter = Literal["film", "residual"]
+Adapter = Literal["film", "residual", "attention"]
 
 _FEATURES, _CLASSIFIER = "frozen_features", "classifier"
 
@@ -70,8 +70,9 @@ def backbone_learner(
             `"tf"`, `"caffe"` or `"0-255"`. It becomes part of the model. Defaults to `"none"`.
         adapt: what tasks adapt: the `"head"`; `"film"`, a scale and shift of each feature, too; or
             `"last-block"`, the last three convolutions of the backbone, too. Defaults to `"head"`.
-        adapter: `"film"`, a scale and shift of each feature; or `"residual"`, followed by a
-            residual block of two dense layers. Defaults to `"film"`.
+        adapter: `"film"`, a scale and shift of each feature; `"residual"`, followed by a residual
+            block of two dense layers; or `"attention"`, in front of which a learned score weights
+            the positions of the backbone's map in the mean. Defaults to `"film"`.
         warp: whether the adapter is warp layers; else tasks adapt it, too. Defaults to `True`.
         train_last_block: whether the last three convolutions of the backbone are not frozen but
             warp layers (task layers without `warp`). Defaults to `False`.
@@ -115,11 +116,16 @@ def backbone_learner(
     trunk, block = cut_backbone(backbone, in_task or train_last_block)
     images = keras.Input(tuple(input_shape), name="images")
     x = trunk_features(trunk, preprocessed(images, preprocessing), input_shape)
-    features = keras.Model(images, _vector(x) if block is None else x, name=_FEATURES)
+    pools = block is not None or adapter == "attention"
+    features = keras.Model(images, x if pools else _vector(x), name=_FEATURES)
     features.trainable = False
     x = inputs = keras.Input(features.output_shape[1:], name="features")
     if block is not None:
-        x = _vector((block if in_task else Warp(block, name="warp_last_block"))(x))
+        x = (block if in_task else Warp(block, name="warp_last_block"))(x)
+    if adapter == "attention":
+        x = _attended(x, warp)
+    if pools:
+        x = _vector(x)
     x = _adapted(_of_ordinary_size(x), adapter, warp, units, seed)
     if adapt == "film":
         x = FiLMTaskEmbedding(name="task_film")(x)
@@ -167,16 +173,31 @@ def _vector(x: Any) -> Any:
     return keras.layers.UnitNormalization(name="unit")(pooled_mean(x))
 
 
-def _of_ordinary_size(x: Any) -> Any:
+def _attended(x: Any, warp: bool) -> Any:
+    """Returns features `[B, D]`: the mean over positions, weighted by softmax(w·x), w = 0 first."""
+    if len(x.shape) != 4:
+        raise ValueError(
+            f'adapter "attention" needs a backbone that gives a map `[B, height, width, D]`, this '
+            f'one gives {tuple(x.shape)}: cut off its pooling, or give "film".'
+        )
+    x = keras.layers.Reshape((-1, x.shape[-1]), name="positions")(x)
+    score = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name="adapter_score")
+    unit = keras.layers.UnitNormalization(name="unit_positions")(x)
+    scores = (Warp(score) if warp else score)(_of_ordinary_size(unit, "ordinary_positions"))
+    weights = keras.layers.Softmax(axis=1, name="attention")(scores)
+    return keras.layers.Flatten(name="attended")(keras.layers.Dot(axes=1)([weights, x]))
+
+
+def _of_ordinary_size(x: Any, name: str = "ordinary_size") -> Any:
     """Returns features `[B, D]` of length 1 with entries of about 1, as meta-steps expect them."""
-    return keras.layers.Rescaling(math.sqrt(x.shape[-1]), name="ordinary_size")(x)
+    return keras.layers.Rescaling(math.sqrt(x.shape[-1]), name=name)(x)
 
 
 def _adapted(x: Any, adapter: Adapter, warp: bool, units: int, seed: int) -> Any:
     """Returns what a new adapter, so far the identity, makes of features `[B, D]`."""
     film = WarpFiLM(name="adapter_film") if warp else FiLMTaskEmbedding(False, name="adapter_film")
     x = film(x)
-    if adapter == "film":
+    if adapter != "residual":
         return x
     kernel = glorot_uniform(derive_seed(seed, 2, 0))
     if warp:
