@@ -130,9 +130,17 @@ def test_attention_weights_positions_by_their_scores() -> None:
     expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
     np.testing.assert_allclose(vector(parts.features(X)), expected, rtol=1e-4, atol=1e-5)
     assert [v.shape for v in warptf.partition(model).warp_variables] == [(4, 1), (4,), (4,)]
-    pooled = keras.Sequential([sequential(), Layers.GlobalAveragePooling2D()])
-    with pytest.raises(ValueError, match=r"needs a backbone that gives a map .*\(None, 4\)"):
-        models.backbone_learner(pooled, input_shape=(12, 12, 3), adapter="attention")
+
+
+def test_attention_takes_the_place_of_a_pooling_that_ends_the_backbone() -> None:
+    shape = dict(input_shape=(12, 12, 3), adapter="attention")
+    pooled = branching()
+    model = models.backbone_learner(pooled, 2, **shape)
+    maps = backbone_parts(model).features(X)
+    np.testing.assert_allclose(np.mean(maps, (1, 2)), pooled(X), rtol=1e-5)
+    flat = keras.Sequential([keras.Input((12, 12, 3)), Layers.Conv2D(2, 3), Layers.Flatten()])
+    with pytest.raises(ValueError, match=r"needs a backbone that gives a map .*\(None, 200\)"):
+        models.backbone_learner(flat, **shape)
 
 
 def test_the_dense_head_of_a_model_is_replaced() -> None:

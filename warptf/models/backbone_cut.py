@@ -54,6 +54,32 @@ def cut_backbone(backbone: keras.Model, with_block: bool) -> Cut:
     )
 
 
+def without_pooling(backbone: keras.Model) -> keras.Model:
+    """Returns a backbone up to its map, where its last layer takes the mean over positions.
+
+    Args:
+        backbone: the pretrained model, whose layers are shared.
+
+    Raises:
+        TypeError: `backbone` is no functional or sequential Keras model.
+        ValueError: it has several inputs or outputs, or gives no map.
+    """
+    _check_backbone(backbone)
+    images, places = _places(backbone)
+    output = places[-1]
+    maps = [place for place in places if len(place.shape) == 4]
+    behind = _behind(maps[-1], output) if maps else None
+    if behind is not None and _only_pools(behind):
+        output = maps[-1]
+    if len(output.shape) != 4:
+        raise ValueError(
+            f'adapter "attention" needs a backbone that gives a map `[B, height, width, D]`, '
+            f"{backbone.name!r} gives {tuple(output.shape)}: cut off what follows its last map, or "
+            'give "film".'
+        )
+    return keras.Model(images, output, name=backbone.name)
+
+
 def _places(backbone: keras.Model) -> tuple[Any, list[Any]]:
     """Returns new inputs, and what each layer makes of them, in order; the last is the output."""
     given, tensors = backbone.inputs[0], []
@@ -85,6 +111,11 @@ def _behind(place: Any, output: Any) -> keras.Model | None:
     except ValueError:
         # What follows takes more than what this layer gives.
         return None
+
+
+def _only_pools(block: keras.Model) -> bool:
+    layers = [x for x in block.layers if not isinstance(x, keras.layers.InputLayer)]
+    return len(layers) == 1 and isinstance(layers[0], keras.layers.GlobalAveragePooling2D)
 
 
 def _kernels(block: keras.Model) -> int:

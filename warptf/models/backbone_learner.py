@@ -12,7 +12,12 @@ from warptf.layers.validation import positive_integer
 from warptf.layers.warp import Warp
 from warptf.layers.warp_film import WarpFiLM
 from warptf.layers.warp_residual_dense import WarpResidualDense
-from warptf.models.backbone_cut import cut_backbone, pooled_mean, trunk_features
+from warptf.models.backbone_cut import (
+    cut_backbone,
+    pooled_mean,
+    trunk_features,
+    without_pooling,
+)
 from warptf.models.image_preprocessing import Preprocessing, preprocessed
 from warptf.models.learner_parts import check_seed
 from warptf.models.warp_architectures import glorot_uniform
@@ -112,6 +117,8 @@ def backbone_learner(
             raise ValueError(f"{name} must be one of {choices}, got {value!r}.")
     check_seed(seed)
     positive_integer("units", units)
+    if adapter == "attention":
+        backbone = without_pooling(backbone)
     in_task = adapt == "last-block" or (train_last_block and not warp)
     trunk, block = cut_backbone(backbone, in_task or train_last_block)
     images = keras.Input(tuple(input_shape), name="images")
@@ -175,11 +182,6 @@ def _vector(x: Any) -> Any:
 
 def _attended(x: Any, warp: bool) -> Any:
     """Returns features `[B, D]`: the mean over positions, weighted by softmax(w·x), w = 0 first."""
-    if len(x.shape) != 4:
-        raise ValueError(
-            f'adapter "attention" needs a backbone that gives a map `[B, height, width, D]`, this '
-            f'one gives {tuple(x.shape)}: cut off its pooling, or give "film".'
-        )
     x = keras.layers.Reshape((-1, x.shape[-1]), name="positions")(x)
     score = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name="adapter_score")
     unit = keras.layers.UnitNormalization(name="unit_positions")(x)
