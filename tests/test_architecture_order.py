@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = {
     "plotting": 0,
     "keras_backend": 0,
+    "literals": 0,
     "reported": 0,
     "resources": 0,
     "surface_plots": 0,

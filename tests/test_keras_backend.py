@@ -68,7 +68,10 @@ def test_keras_was_imported_before(tmp_path: Path) -> None:
 
 
 def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
-    code = "from warptf_launcher.command import main; raise SystemExit(main())"
+    code = (
+        "import sys; from warptf_launcher.command import main; "
+        "sys.argv = ['warptf', 'train', 'sine', '--preset', 'smoke']; raise SystemExit(main())"
+    )
     done = run(code, tmp_path, KERAS_BACKEND="jax")
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.splitlines() == [done.stderr.strip()]

@@ -3,8 +3,6 @@
 import dataclasses
 from typing import Any
 
-import keras
-
 from .rate_schedule import Schedule, rate_schedule
 from .run_options import RunOptions
 
@@ -49,6 +47,9 @@ class AdamOptions(RunOptions):
 
     def outer_steps(self) -> dict[str, Any]:
         """Returns what `compile` of an online meta-learner is to be given for the outer steps."""
+        # Not at the top: options are read without TensorFlow.
+        import keras
+
         rate = rate_schedule(self.schedule, self.meta_rate, self.meta_steps)
         return dict(
             optimizer=keras.optimizers.Adam(rate, global_clipnorm=self.clip_norm),

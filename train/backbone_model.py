@@ -9,7 +9,7 @@ import keras
 from warptf import models
 from warptf.models.image_preprocessing import preprocessing_of
 
-from .backbone_options import applications, is_file
+from .backbone_options import is_file
 from .few_shot_config import FewShotConfig
 from .flag_names import naming_flags
 
@@ -97,3 +97,32 @@ def report(line: str) -> None:
         line: The line.
     """
     print(line, file=sys.stderr)
+
+
+def applications() -> dict[str, Any]:
+    """Returns the models of `keras.applications` by their names."""
+    found = vars(keras.applications).items()
+    return {name: make for name, make in found if callable(make) and name[:1].isupper()}
+
+
+def check_backbone_name(backbone: str) -> None:
+    """Checks that a backbone is there, before anything is read.
+
+    Args:
+        backbone: a file, or the name of a model of `keras.applications`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there is no such model.
+    """
+    if is_file(backbone):
+        if not Path(backbone).is_file():
+            raise FileNotFoundError(
+                f"--backbone {backbone}: is not there; give a .keras file, or the name of a model "
+                "of keras.applications"
+            )
+    elif backbone not in applications():
+        raise ValueError(
+            f"--backbone {backbone}: is neither a .keras file nor a model of keras.applications: "
+            f"{', '.join(sorted(applications()))}"
+        )

@@ -2,13 +2,9 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import keras
-
-from warptf.models.backbone_learner import Adapt, Adapter
-from warptf.models.image_preprocessing import Preprocessing
+from warptf.literals import Adapt, Adapter, Preprocessing
 
 from .method_options import WITHOUT_STEPS, MethodOptions
 
@@ -102,32 +98,3 @@ def is_file(backbone: str) -> bool:
     (True, False)
     """
     return backbone.endswith((".keras", ".h5")) or "/" in backbone or "\\" in backbone
-
-
-def applications() -> dict[str, Any]:
-    """Returns the models of `keras.applications` by their names."""
-    found = vars(keras.applications).items()
-    return {name: make for name, make in found if callable(make) and name[:1].isupper()}
-
-
-def check_backbone_name(backbone: str) -> None:
-    """Checks that a backbone is there, before anything is read.
-
-    Args:
-        backbone: a file, or the name of a model of `keras.applications`.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: there is no such model.
-    """
-    if is_file(backbone):
-        if not Path(backbone).is_file():
-            raise FileNotFoundError(
-                f"--backbone {backbone}: is not there; give a .keras file, or the name of a model "
-                "of keras.applications"
-            )
-    elif backbone not in applications():
-        raise ValueError(
-            f"--backbone {backbone}: is neither a .keras file nor a model of keras.applications: "
-            f"{', '.join(sorted(applications()))}"
-        )

@@ -5,6 +5,7 @@ arguments could not be read; 130 interrupted from the keyboard; 143 terminated.
 """
 
 import errno
+import importlib.metadata
 import os
 import sys
 from collections.abc import Callable
@@ -75,6 +76,9 @@ def _dispatch(arguments: list[str]) -> int:
                     config=(tyro.conf.FlagCreatePairsOff,),
                 )
             return 0
+    if arguments == ["--version"]:
+        print(f"warptf {importlib.metadata.version('warptf')}")
+        return 0
     asked = arguments[:1] in (["-h"], ["--help"])
     print(_usage(), file=sys.stdout if asked else sys.stderr)
     return 0 if asked else 2
@@ -83,7 +87,14 @@ def _dispatch(arguments: list[str]) -> int:
 def _usage() -> str:
     lines = ["usage: warptf COMMAND ...", ""]
     lines += [f"  {name:14}{summary}" for name, (summary, _) in _COMMANDS.items()]
-    return "\n".join([*lines, "", "warptf COMMAND --help lists the arguments of a command."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "warptf COMMAND --help lists the arguments of a command.",
+            "warptf --version prints the version.",
+        ]
+    )
 
 
 def _drop_output() -> None:
@@ -101,6 +112,8 @@ def _one_line(error: Exception) -> str:
         what = "standard output" if error.filename is None else error.filename
         return f"{what}: {error.strerror}{_REMEDIES.get(error.errno, '')}"
     text = " ".join(str(error).split())
-    if isinstance(error, ValueError | TypeError | OSError) and text:
+    # Of the package itself: Keras runs on something else than TensorFlow.
+    own = isinstance(error, ImportError) and error.name == "warptf"
+    if (own or isinstance(error, ValueError | TypeError | OSError)) and text:
         return text
     return f"{type(error).__name__}: {text}"

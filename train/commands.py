@@ -1,26 +1,29 @@
-"""The commands behind `warptf`, each a typed function whose parameters are its arguments."""
+"""The commands behind `warptf`, each a typed function whose parameters are its arguments.
+
+What a command needs is imported where it begins, so that arguments are read at once; only
+`heavy_imports` waits for TensorFlow.
+"""
 
 import argparse
 import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+from warptf_launcher.deferral import heavy_imports
 
-from warptf.litert.export import Quantization
-from warptf.tasks import prepare_omniglot
+from warptf.literals import Quantization
 
-from . import compare as comparison
-from . import litert_export
-from .experiment import Experiment
-from .experiments import DEFAULT_EXPERIMENT, EXPERIMENTS
-from .finished_run import FinishedRun, open_finished_run
+from .experiments import DEFAULT_EXPERIMENT, EXPERIMENTS, ExperimentEntry
 from .flag_names import naming_flags
 from .output_paths import check_image, check_output
 from .run_options import flag
-from .threads import use_threads
+from .tune_options import TuneOptions
+
+if TYPE_CHECKING:
+    from .finished_run import FinishedRun
 
 # Fields that a run has although they are None.
 _DEFAULT_IS_NONE = ("data_dir", "evaluation_ways")
@@ -42,8 +45,10 @@ def train(arguments: list[str]) -> None:
         default=_defaults(experiment, arguments),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    use_threads(config.threads_per_operation)
-    print(json.dumps(experiment.train(experiment.fitted(config, _named(arguments)))))
+    with heavy_imports():
+        program = experiment.load()
+    _use_threads(config)
+    print(json.dumps(program.train(program.fitted(config, _named(arguments)))))
 
 
 def tune(arguments: list[str]) -> None:
@@ -52,10 +57,6 @@ def tune(arguments: list[str]) -> None:
     Args:
         arguments: What follows `tune` on the command line.
     """
-    # Not at the top: no other command is to wait for KerasTuner.
-    from .tune import tune as search
-    from .tune_options import TuneOptions
-
     experiment, arguments = _experiment(arguments)
     fields = [("search", TuneOptions), ("config", experiment.config_class)]
     both = dataclasses.make_dataclass("Tune", fields)
@@ -70,7 +71,11 @@ def tune(arguments: list[str]) -> None:
         default=both(TuneOptions(), _defaults(experiment, arguments)),
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )
-    print(json.dumps(search(experiment, read.config, read.search, _named(arguments))))
+    with heavy_imports():
+        from .tune import tune as search
+
+        program = experiment.load()
+    print(json.dumps(search(program, read.config, read.search, _named(arguments))))
 
 
 def evaluate(
@@ -98,7 +103,7 @@ def evaluate(
         test_tasks: Number of test tasks; by default that of the run.
         debug: Show the traceback of an error instead of one line.
     """
-    run = open_finished_run(run_dir)
+    run = _open(run_dir)
     config = run.config
     changes = {
         "data_dir": data_dir,
@@ -115,8 +120,10 @@ def evaluate(
             raise ValueError(f"{flag(name)} {value}: the run has none; leave it out")
     config = dataclasses.replace(config, **given)
     config.validate()
-    use_threads(config.threads_per_operation)
-    print(json.dumps(run.experiment.evaluate(config, run.learner(), run.directory)))
+    with heavy_imports():
+        program = run.experiment.load()
+    _use_threads(config)
+    print(json.dumps(program.evaluate(config, run.learner(), run.directory)))
 
 
 def export(
@@ -145,14 +152,13 @@ def export(
     if out.exists():
         raise ValueError(f"OUT {out}: exists already; choose one that does not")
     check_output("OUT", out)
-    run = open_finished_run(run_dir)
+    run = _open(run_dir)
     if format == "savedmodel":
         quantized = None if quantization == "float32" else quantization
         given = {"--support": support, "--steps": steps, "--quantization": quantized}
         _refuse(given, "is for --format litert; leave it out")
         run.learner().export(out)
     else:
-        use_threads(run.config.threads_per_operation)
         _export_litert(run, out, support, quantization, steps)
     print(out)
 
@@ -181,21 +187,20 @@ def predict(
             the run.
         debug: Show the traceback of an error instead of one line.
     """
-    # Not at the top: no other command is to wait for matplotlib.
-    from . import predict as prediction
-
     if max_pixels is not None and max_pixels < 1:
         raise ValueError(f"--max-pixels {max_pixels}: give at least 1")
     check_output("--out", out)
     if contact_sheet is not None:
         check_image("--contact-sheet", contact_sheet)
-    run = open_finished_run(run_dir)
+    run = _open(run_dir)
     if run.experiment.name != "few-shot":
         raise ValueError(
             f"RUN_DIR {run_dir}: is a run of {run.experiment.name}; give one of few-shot, whose "
             "learners classify images"
         )
-    use_threads(run.config.threads_per_operation)
+    with heavy_imports():
+        from . import predict as prediction
+    _use_threads(run.config)
     predictions = prediction.predict(run.learner(), run.config, support, images, steps, max_pixels)
     for path in (out, contact_sheet):
         if path is not None:
@@ -227,6 +232,8 @@ def compare(
     for name, path in asked.items():
         check = check_output if name == "--csv" else check_image
         check(name, path)
+    from . import compare as comparison
+
     rows = comparison.compare(run_dirs)
     for path in asked.values():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -256,12 +263,14 @@ def prepare_data(
             WARPTF_DATA_DIR names, else that of TensorFlow Datasets.
         debug: Show the traceback of an error instead of one line.
     """
+    with heavy_imports():
+        from warptf.tasks import prepare_omniglot
     with naming_flags({"archives": archives, "data_dir": data_dir}, "archives"):
         prepared = prepare_omniglot(archives, data_dir, lambda line: print(line, file=sys.stderr))
     print(prepared)
 
 
-def _experiment(arguments: list[str]) -> tuple[Experiment, list[str]]:
+def _experiment(arguments: list[str]) -> tuple[ExperimentEntry, list[str]]:
     """Returns the experiment that the first word names, or the default, and the other words."""
     name = DEFAULT_EXPERIMENT
     if arguments and not arguments[0].startswith("-"):
@@ -271,9 +280,9 @@ def _experiment(arguments: list[str]) -> tuple[Experiment, list[str]]:
     return EXPERIMENTS[name], arguments
 
 
-def _defaults(experiment: Experiment, arguments: list[str]) -> Any:
+def _defaults(experiment: ExperimentEntry, arguments: list[str]) -> Any:
     """Returns the configuration whose fields the command line may still change."""
-    given = _given(arguments, experiment.preset_fields, experiment.config_class)
+    given = _given(arguments, experiment.config_class)
     return experiment.config_class.from_preset(**given)
 
 
@@ -283,34 +292,43 @@ def _named(arguments: list[str]) -> set[str]:
     return {name.removeprefix("--").removeprefix("no-").replace("-", "_") for name in flags}
 
 
-def _given(arguments: list[str], fields: tuple[str, ...], config_class: Any) -> dict[str, Any]:
-    """Returns those of some fields that the command line sets to one of their choices.
+def _given(arguments: list[str], config_class: Any) -> dict[str, Any]:
+    """Returns the preset fields that the command line sets to one of their choices.
 
     They decide the defaults of all other fields, so they are read first; whatever is wrong with
     them is left to the full reading to report.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for field in fields:
+    for field in config_class.PRESET_FIELDS:
         parser.add_argument("--" + field.replace("_", "-"), "--" + field, nargs="?")
     given = vars(parser.parse_known_args(arguments)[0])
     choices = config_class.choices()
     return {name: value for name, value in given.items() if value and value in choices[name]}
 
 
+def _open(run_dir: Path) -> "FinishedRun":
+    from .finished_run import open_finished_run
+
+    return open_finished_run(run_dir)
+
+
 def _export_litert(
-    run: FinishedRun,
+    run: "FinishedRun",
     out: Path,
     support: Path | None,
     quantization: Quantization,
     steps: int | None,
 ) -> None:
+    with heavy_imports():
+        from . import litert_export
+    _use_threads(run.config)
     learner = run.learner()
     if litert_export.is_agent(learner):
         _refuse({"--support": support, "--steps": steps}, "an agent adapts to none; leave it out")
         litert_export.export_agent(learner, out, quantization)
         return
     if support is None:
-        tasks = run.experiment.build_tasks(run.config)
+        tasks = run.experiment.load().build_tasks(run.config)
         run.directory.check_split(tasks.describe())
         examples = litert_export.first_support(learner, tasks)
     else:
@@ -318,6 +336,13 @@ def _export_litert(
     batch_size = getattr(run.config, "batch_size", None)
     with naming_flags({"support": support}, None if support is None else "support"):
         litert_export.export_adapted(learner, out, quantization, examples, steps, batch_size)
+
+
+def _use_threads(config: Any) -> None:
+    # Not at the top, as it imports TensorFlow.
+    from .threads import use_threads
+
+    use_threads(config.threads_per_operation)
 
 
 def _refuse(flags: dict[str, Any], why: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from warptf import plotting
+# Not `from warptf`, which would import TensorFlow.
+import warptf.plotting as plotting
 
 from .finished_run import open_finished_run
 from .result import FIGURES

@@ -26,7 +26,6 @@ class ContinualSineExperiment(Experiment):
 
     name = ContinualSineConfig.EXPERIMENT
     config_class = ContinualSineConfig
-    preset_fields = ("preset", "data", "meta_learner")
     monitored = "loss"
     reports_best = True
 

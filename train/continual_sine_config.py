@@ -63,6 +63,7 @@ class ContinualSineConfig(AdamOptions):
     """Rate of the adaptation steps."""
 
     EXPERIMENT: ClassVar[str] = "continual-sine"
+    PRESET_FIELDS: ClassVar[tuple[str, ...]] = ("preset", "data", "meta_learner")
 
     @classmethod
     def from_preset(

@@ -34,8 +34,6 @@ class Experiment(abc.ABC):
     """What `warptf train` knows it by."""
     config_class: Any
     """Its configuration, a `RunOptions` with a constructor `from_preset`."""
-    preset_fields: tuple[str, ...]
-    """The fields that `from_preset` sets the defaults of others by."""
     monitored = "accuracy"
     """The figure on validation tasks that says which learner is the best: "accuracy", "reward" or
     "loss"."""

@@ -8,8 +8,7 @@ import warptf
 from warptf.models.backbone_learner import BackboneParts, backbone_parts, join_backbone
 from warptf.tasks import ClassSplit, FewShot, ImageAugmentation, ImageBank
 
-from .backbone_model import backbone_model
-from .backbone_options import check_backbone_name
+from .backbone_model import backbone_model, check_backbone_name
 from .experiment import Experiment
 from .feature_tasks import FeatureTasks
 from .few_shot_config import CHARACTERS, FewShotConfig
@@ -40,7 +39,6 @@ class FewShotExperiment(Experiment):
 
     name = FewShotConfig.EXPERIMENT
     config_class = FewShotConfig
-    preset_fields = ("preset", "data", "meta_learner", "learner", "outer_optimizer")
     reports_best = True
 
     @_names_flags

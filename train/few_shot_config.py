@@ -129,6 +129,13 @@ class FewShotConfig(BackboneOptions):
     """Numbers in the context that each task adapts, for cavia."""
 
     EXPERIMENT: ClassVar[str] = "few-shot"
+    PRESET_FIELDS: ClassVar[tuple[str, ...]] = (
+        "preset",
+        "data",
+        "meta_learner",
+        "learner",
+        "outer_optimizer",
+    )
     ADDED: ClassVar[dict[str, Any]] = {
         **BackboneOptions.ADDED,
         "evaluation_ways": None,

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .experiment import Experiment
-from .experiments import EXPERIMENTS
+from warptf_launcher import deferral
+
+from .experiments import EXPERIMENTS, ExperimentEntry
 from .learner_files import load_learner
 from .run_directory import RunDirectory
 from .untrained import WORDS, is_untrained
@@ -23,7 +24,7 @@ class FinishedRun:
     """
 
     directory: RunDirectory
-    experiment: Experiment
+    experiment: ExperimentEntry
     result: dict[str, Any]
 
     @property
@@ -42,6 +43,7 @@ class FinishedRun:
             FileNotFoundError: If its file is missing.
             ValueError: If its file is damaged.
         """
+        deferral.load()
         if is_untrained(self.result):
             print(f"warptf: {self.directory.path}: {WORDS} on validation", file=sys.stderr)
         return load_learner(self.directory.model, "warptf train --resume writes it again")

@@ -5,8 +5,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from .whole_files import written_whole
 
 
@@ -53,6 +51,9 @@ def load_learner(path: Path, remedy: str) -> Any:
         raise FileNotFoundError(f"{path}: is not there; {remedy}")
     if not is_intact(path):
         raise ValueError(f"{path}: is damaged, truncated perhaps; {remedy}")
+    # Not at the top: what runs have reported is read without TensorFlow.
+    import keras
+
     try:
         return keras.models.load_model(path)
     except Exception as error:

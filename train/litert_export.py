@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import warptf
-from warptf.litert.export import Quantization
+from warptf.literals import Quantization
 from warptf.partition import input_spec
 from warptf.reinforcement import RecurrentAgent
 from warptf.tasks.array_files import TooLarge, read_arrays

@@ -24,7 +24,6 @@ class MazeExperiment(Experiment):
 
     name = MazeConfig.EXPERIMENT
     config_class = MazeConfig
-    preset_fields = ("preset", "meta_learner")
     monitored = "reward"
     objectives = ("reward",)
     rate_field = "task_rate"

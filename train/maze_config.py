@@ -66,6 +66,7 @@ class MazeConfig(RunOptions):
     """Updates inside one compiled call."""
 
     EXPERIMENT: ClassVar[str] = "maze"
+    PRESET_FIELDS: ClassVar[tuple[str, ...]] = ("preset", "meta_learner")
 
     @classmethod
     def from_preset(

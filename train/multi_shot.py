@@ -26,7 +26,6 @@ class MultiShotExperiment(Experiment):
 
     name = MultiShotConfig.EXPERIMENT
     config_class = MultiShotConfig
-    preset_fields = ("preset", "data", "meta_learner", "algorithm")
     objectives = ("accuracy", "auc", "loss")
 
     @names_flags(

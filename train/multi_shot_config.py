@@ -80,6 +80,7 @@ class MultiShotConfig(RunOptions):
     """Epochs between two evaluations on five validation alphabets; 0 for none in training."""
 
     EXPERIMENT: ClassVar[str] = "multi-shot"
+    PRESET_FIELDS: ClassVar[tuple[str, ...]] = ("preset", "data", "meta_learner", "algorithm")
 
     @classmethod
     def from_preset(

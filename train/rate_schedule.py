@@ -2,8 +2,6 @@
 
 from typing import Any, Literal
 
-import keras
-
 Schedule = Literal["constant", "cosine"]
 
 
@@ -21,5 +19,8 @@ def rate_schedule(schedule: Schedule, rate: float, meta_steps: int) -> Any:
     0.0
     """
     if schedule == "cosine" and meta_steps:
+        # Not at the top: options are read without TensorFlow.
+        import keras
+
         return keras.optimizers.schedules.CosineDecay(rate, meta_steps)
     return rate

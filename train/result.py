@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 FIGURES = (
     "accuracy",
@@ -49,6 +48,9 @@ def confidence_interval(scores: np.ndarray) -> float:
     count = len(scores)
     if count < 2:
         return 0.0
+    # Not at the top: what runs have reported is read without it.
+    from scipy import special
+
     quantile = special.stdtrit(count - 1, 0.975)
     return float(quantile * scores.std(ddof=1) / np.sqrt(count))
 

@@ -5,9 +5,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from warptf.tasks.names import normal_name
-from warptf.tasks.wording import some_of
-
 from .checkpoints import Checkpoints
 from .learner_files import is_intact
 from .run_lock import RunLock
@@ -111,6 +108,10 @@ class RunDirectory:
         """
         if not self.split.exists():
             return
+        # Not at the top: what runs have reported is read without TensorFlow.
+        from warptf.tasks.names import normal_name
+        from warptf.tasks.wording import some_of
+
         begun = read_json(self.split)
         for part in split:
             # A run of an earlier version may have kept names as they stand on the disk.

@@ -81,6 +81,8 @@ class RunOptions:
     """The field that sets how many tasks a meta-batch has."""
     EXPERIMENT: ClassVar[str] = ""
     """The name of the experiment that this is the configuration of."""
+    PRESET_FIELDS: ClassVar[tuple[str, ...]] = ("preset",)
+    """The fields that `from_preset` sets the defaults of others by."""
     ADDED: ClassVar[Mapping[str, Any]] = {"vectorize_tasks": "auto"}
     """Fields that runs of earlier versions lack, and the JSON values that stand for what those did,
     mostly the defaults; a subclass that adds some extends this."""

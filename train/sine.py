@@ -22,7 +22,6 @@ class SineExperiment(Experiment):
 
     name = SineConfig.EXPERIMENT
     config_class = SineConfig
-    preset_fields = ("preset", "meta_learner")
     monitored = "loss"
     objectives = ("loss",)
     reports_best = True

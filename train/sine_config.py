@@ -62,6 +62,7 @@ class SineConfig(MethodOptions):
     """Rate of the adaptation steps, or where learned rates start."""
 
     EXPERIMENT: ClassVar[str] = "sine"
+    PRESET_FIELDS: ClassVar[tuple[str, ...]] = ("preset", "meta_learner")
 
     @classmethod
     def from_preset(

@@ -33,7 +33,6 @@ class SurfacesExperiment(Experiment):
 
     name = SurfacesConfig.EXPERIMENT
     config_class = SurfacesConfig
-    preset_fields = ("preset",)
     monitored = "loss"
     objectives = ("loss",)
     reports_best = True

@@ -42,6 +42,7 @@ class SurfacesConfig(AdamOptions):
     """Adaptation steps."""
 
     EXPERIMENT: ClassVar[str] = "surfaces"
+    PRESET_FIELDS: ClassVar[tuple[str, ...]] = ("preset",)
     META_BATCH: ClassVar[str] = "starts"
 
     @property

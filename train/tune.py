@@ -38,7 +38,7 @@ def tune(
     config.validate()
     options.validate()
     fields = sorted(fixed)
-    space = read_space(options.space, config, fields, experiment.preset_fields)
+    space = read_space(options.space, config, fields)
     check_search(experiment, config, options, space)
     words = ("tune", *experiment.run_dir_words(config))
     folder = TuneDirectory(config.chosen_run_dir(*words))

@@ -9,7 +9,7 @@ from warptf import plotting
 from warptf.tuning import Choices, SearchSpace
 
 from .experiment import Experiment
-from .run_options import RunOptions, flag
+from .run_options import flag
 from .trial_tuner import trial_config
 from .tune_directory import TuneDirectory
 from .whole_files import write_json, write_text
@@ -84,7 +84,7 @@ def write_best(
         row: Its row.
         objective: What it is the best in.
     """
-    flags = flags_of(experiment, config)
+    flags = flags_of(config)
     content = {
         "trial": row["trial"],
         "objective": objective,
@@ -97,15 +97,14 @@ def write_best(
     return flags
 
 
-def flags_of(experiment: Experiment, config: RunOptions) -> list[str]:
+def flags_of(config: Any) -> list[str]:
     """Returns the flags of `warptf train` that lead to a configuration.
 
     Args:
-        experiment: The experiment.
         config: The configuration.
     """
-    preset = {name: getattr(config, name) for name in experiment.preset_fields}
-    defaults = experiment.config_class.from_preset(**preset)
+    preset = {name: getattr(config, name) for name in config.PRESET_FIELDS}
+    defaults = type(config).from_preset(**preset)
     differing = [
         name
         for name, value in config.to_json().items()

@@ -24,7 +24,6 @@ def read_space(
     texts: Collection[str],
     config: RunOptions,
     fixed: Collection[str],
-    preset_fields: tuple[str, ...],
 ) -> SearchSpace:
     """Returns what `--space` asks for, or the default.
 
@@ -32,7 +31,6 @@ def read_space(
         texts: The words of `--space`.
         config: The configuration that trials depart from, itself valid.
         fixed: Fields with a flag of their own.
-        preset_fields: Fields that set the defaults of others.
 
     Raises:
         ValueError: If a word cannot be read, or a value is not permitted.
@@ -43,7 +41,7 @@ def read_space(
     for text in texts:
         name, _, values = text.partition("=")
         name = name.replace("-", "_")
-        _check_field(text, name, config, {*fixed, *dimensions}, preset_fields)
+        _check_field(text, name, config, {*fixed, *dimensions})
         dimensions[name] = _dimension(text, typing.get_type_hints(type(config))[name], values)
         for value in dimensions[name].examples:
             problem = _problem(config, name, value)
@@ -52,11 +50,9 @@ def read_space(
     return SearchSpace(dimensions)
 
 
-def _check_field(
-    text: str, name: str, config: RunOptions, taken: set[str], preset_fields: tuple[str, ...]
-) -> None:
+def _check_field(text: str, name: str, config: RunOptions, taken: set[str]) -> None:
     known = {field.name for field in dataclasses.fields(config)}
-    refused = {*preset_fields, *type(config).NOT_COMPARED, "seed", "threads_per_operation"}
+    refused = {*config.PRESET_FIELDS, *type(config).NOT_COMPARED, "seed", "threads_per_operation"}
     if name not in known - refused:
         names = ", ".join(sorted(known - refused))
         raise ValueError(f"--space {text}: {name!r} cannot be searched; choose among {names}")

@@ -22,10 +22,10 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     folder = TuneDirectory(Path(sys.argv[1]))
     content = read_json(folder.config)
-    experiment = EXPERIMENTS[content["experiment"]]
+    experiment = EXPERIMENTS[content["experiment"]].load()
     _, config, options = folder.read_config(experiment.config_class)
     use_threads(config.threads_per_operation)
-    space = read_space(options.space, config, content["fixed"], experiment.preset_fields)
+    space = read_space(options.space, config, content["fixed"])
     try:
         make_tuner(experiment, config, options, space, folder.path).search(verbose=0)
     except Exception as error:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from docs.pages import PAGES, ROOT, blocks_of
 
-from warptf.train import cli, commands
+from warptf.train import cli
 from warptf.train.experiment import Experiment
 from warptf.train.few_shot import FewShotExperiment
 
@@ -80,7 +80,7 @@ def test_command_is_understood(
     # What a folder holds enough for is not asked of the reader's.
     monkeypatch.setattr(FewShotExperiment, "fitted", lambda self, config, given: config)
     monkeypatch.setattr("warptf.train.tune.tune", lambda *arguments: {})
-    monkeypatch.setattr(commands, "use_threads", lambda count: None)
+    monkeypatch.setattr("warptf.train.threads.use_threads", lambda count: None)
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}}')
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photographs").mkdir()

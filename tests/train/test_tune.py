@@ -281,10 +281,10 @@ def test_default_space_of_every_method_is_permitted(name: str) -> None:
         config = experiment.config_class.from_preset(
             "smoke", **({} if name == "surfaces" else {"meta_learner": method})
         )
-        space = read_space((), config, {"tasks"}, experiment.preset_fields)
+        space = read_space((), config, {"tasks"})
         assert space.dimensions and "tasks" not in space.dimensions
         texts = [f"{n}={','.join(map(str, d.examples))}" for n, d in space.dimensions.items()]
-        asked = read_space(texts, config, (), experiment.preset_fields)
+        asked = read_space(texts, config, ())
         for field, dimension in space.dimensions.items():
             assert asked.dimensions[field].examples == dimension.examples
         assert ("warp" in space.dimensions) == (getattr(config, "warp", None) is not None)
@@ -292,7 +292,7 @@ def test_default_space_of_every_method_is_permitted(name: str) -> None:
 
 def test_default_space_surrounds_the_preset() -> None:
     config = SineConfig.from_preset("smoke", "maml")
-    space = read_space((), config, (), ())
+    space = read_space((), config, ())
     assert set(space.dimensions) == {
         "inner_rate",
         "initialization_rate",
@@ -310,7 +310,7 @@ def test_flags_of_a_configuration() -> None:
     config = experiment.config_class.from_preset(
         "smoke", "folder", "maml", images=Path("/photographs"), resize=False, filters=4
     )
-    assert set(flags_of(experiment, config)) == {
+    assert set(flags_of(config)) == {
         *("--preset", "smoke", "--data", "folder", "--images", "/photographs", "--no-resize"),
         *("--meta-learner", "maml", "--learner", "four-block", "--filters", "4"),
         *("--outer-optimizer", "adam"),

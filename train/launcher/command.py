@@ -1,13 +1,15 @@
 """The console script `warptf`.
 
 A package of its own, `warptf_launcher`, because importing any part of `warptf` imports TensorFlow,
-and TensorFlow reads its environment when it is first imported.
+and TensorFlow reads its environment when it is first imported. The command defers that until it
+has read its arguments.
 """
 
 import importlib
 import os
 import sys
 
+from warptf_launcher import deferral
 from warptf_launcher.interruption import interruption
 
 
@@ -30,10 +32,10 @@ def run() -> int:
     Returns:
         The exit code.
     """
-    # The first seconds are spent on imports.
     interruption.install()
-    # Not at the top: the lines above must come before TensorFlow is imported.
     try:
+        deferral.defer()
+        # Not at the top: the lines above must come before any part of `warptf` is imported.
         command = importlib.import_module("warptf.train.cli").main
     except ImportError as error:
         if error.name != "warptf":

@@ -69,6 +69,16 @@ class Interruption:
         finally:
             self._mode = _IGNORING
 
+    @contextlib.contextmanager
+    def importing(self) -> Iterator[None]:
+        """Has signals end the process at once within, where a command imports modules."""
+        mode, grace = self._mode, self._grace
+        self._mode, self._grace = _AT_ONCE, _IMPORT_SECONDS
+        try:
+            yield
+        finally:
+            self._mode, self._grace = mode, grace
+
     def report(self) -> int:
         """Says that the command was interrupted.
 

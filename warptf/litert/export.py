@@ -5,13 +5,14 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from warptf.export import named_outputs, named_specs, save_whole
+from warptf.literals import Quantization
 from warptf.litert.folding import fold_pooled_norms
 from warptf.partition import FunctionalLearner, input_spec, iterate_layers, output_spec
 from warptf.reinforcement.recurrent_agent import RecurrentAgent
@@ -20,7 +21,6 @@ from warptf.resources import resources
 
 _LACKING = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 
-Quantization = Literal["float32", "int8"]
 Examples = list[dict[str, np.ndarray]]
 
 _LOOKUPS = (

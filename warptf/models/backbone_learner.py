@@ -1,7 +1,7 @@
 """Few-shot learners on pretrained backbones."""
 
 import math
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import keras
 
@@ -12,18 +12,16 @@ from warptf.layers.validation import positive_integer
 from warptf.layers.warp import Warp
 from warptf.layers.warp_film import WarpFiLM
 from warptf.layers.warp_residual_dense import WarpResidualDense
+from warptf.literals import Adapt, Adapter, Preprocessing
 from warptf.models.backbone_cut import (
     cut_backbone,
     pooled_mean,
     trunk_features,
     without_pooling,
 )
-from warptf.models.image_preprocessing import Preprocessing, preprocessed
+from warptf.models.image_preprocessing import preprocessed
 from warptf.models.learner_parts import check_seed
 from warptf.models.warp_architectures import glorot_uniform
-
-Adapt = Literal["head", "film", "last-block"]
-Adapter = Literal["film", "residual", "attention"]
 
 _FEATURES, _CLASSIFIER = "frozen_features", "classifier"
 

@@ -1,10 +1,10 @@
 """What images in [0, 1] are made into, for backbones that were trained on something else."""
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import keras
 
-Preprocessing = Literal["none", "imagenet", "tf", "caffe", "0-255"]
+from warptf.literals import Preprocessing
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
