@@ -20,10 +20,10 @@ from warptf.vectorized.registry import (
     converted_graph,
     is_list,
     outputs_of,
-    stacked,
     task_count,
     wrapped,
 )
+from warptf.vectorized.stacking import stacked
 from warptf.vectorized.tensor_lists import empty_list
 
 

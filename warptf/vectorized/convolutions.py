@@ -19,10 +19,10 @@ from warptf.vectorized.registry import (
     Wrapped,
     converted_by_tensorflow,
     create,
-    stacked,
     task_count,
     wrapped,
 )
+from warptf.vectorized.stacking import folded_input, repeated, stacked
 from warptf.vectorized.xla_scope import is_compiled_for_cpu
 
 
@@ -43,7 +43,7 @@ def convert_convolution(conversion: Conversion) -> list[Wrapped]:
     if not _can_group(conversion, is_gradient=False):
         return convert_one_by_one(conversion)
     if images.is_stacked or not _has_one_group(conversion, 0, 1):
-        x = folded_images(stacked(images, tasks))
+        x = folded_input(images, tasks)
     else:
         # The same images for all tasks: so many more filters.
         x = images.t
@@ -94,7 +94,7 @@ def convert_gradient_of_filters(conversion: Conversion) -> list[Wrapped]:
     if not _can_group(conversion):
         return convert_one_by_one(conversion)
     folds = images.is_stacked or not one_group
-    x = folded_images(stacked(images, tasks)) if folds else images.t
+    x = folded_input(images, tasks) if folds else images.t
     (df,) = create(conversion, [x, _times(conversion, 1, shape, tasks), folded_images(dy)])
     return [wrapped(unfolded_images(df, tasks))]
 
@@ -109,14 +109,12 @@ def _by_shared_filter(conversion: Conversion, images: Wrapped, filters: Wrapped)
     stays = chosen_form() == "groups" and isinstance(tasks, int)
     if folded is None or not stays or not _can_group(conversion):
         return converted_by_tensorflow(conversion)
-    # Where they are made: out of a loop that only uses them.
-    with filters.t.graph.as_default():
-        repeated = tf.tile(filters.t, [1, 1, 1, tasks])
+    of_all = repeated(filters.t, tasks)
     if conversion.op_type == "Conv2D":
-        given = [folded, repeated]
+        given = [folded, of_all]
     else:
         size = _times(conversion, 0, conversion.inputs[0], tasks)
-        given = [size, repeated, folded]
+        given = [size, of_all, folded]
     return [wrapped(unfolded_images(create(conversion, given)[0], tasks))]
 
 

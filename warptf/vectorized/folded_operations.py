@@ -15,10 +15,10 @@ from warptf.vectorized.registry import (
     Wrapped,
     converted_by_tensorflow,
     create,
-    stacked,
     task_count,
     wrapped,
 )
+from warptf.vectorized.stacking import folded_input, repeated, stacked
 
 # Each entry of what they return comes from one of each input, at the same place.
 _BY_ENTRY = (
@@ -65,7 +65,7 @@ def convert_pooling(conversion: Conversion) -> Any:
     tasks, shape = task_count(conversion), conversion.outputs[0].shape
     if not _are_images(conversion, shape, tasks) or conversion.get_attr("data_format") != b"NHWC":
         return converted_by_tensorflow(conversion)
-    given = [folded_images(stacked(value, tasks)) for value in conversion.inputs]
+    given = [folded_input(value, tasks) for value in conversion.inputs]
     return wrapped(unfolded_images(create(conversion, given)[0], tasks))
 
 
@@ -94,9 +94,7 @@ def convert_normalisation(conversion: Conversion) -> Any:
         return converted_by_tensorflow(conversion)
     tasks = task_count(conversion)
     given = [
-        folded_images(stacked(value, tasks))
-        if own.shape.rank == 4
-        else tf.reshape(stacked(value, tasks), [-1])
+        folded_input(value, tasks) if own.shape.rank == 4 else _of_channels(value, tasks)
         for value, own in zip(conversion.inputs[:5], conversion.op.inputs[:5], strict=True)
     ]
     # What kernels keep for their gradient, if anything, is of all tasks.
@@ -118,7 +116,7 @@ def convert_bias(conversion: Conversion) -> Any:
     if not _are_images(conversion, shape, tasks) or conversion.get_attr("data_format") != b"NHWC":
         return converted_by_tensorflow(conversion)
     images, bias = conversion.inputs
-    x = folded_images(stacked(images, tasks))
+    x = folded_input(images, tasks)
     b = _folded(bias, conversion.op.inputs[1].shape, shape[3], tasks)
     # TensorFlow joins a convolution and the addition of its bias to one kernel, for which there are
     # no groups.
@@ -199,14 +197,19 @@ def _folded(value: Wrapped, own: tf.TensorShape, channels: int, tasks: int) -> t
     if not value.is_stacked:
         if own[-1] != channels:
             return value.t
-        # Where it is made: out of a loop that only uses it.
-        with value.t.graph.as_default():
-            return tf.tile(value.t, [1] * (own.rank - 1) + [tasks])
+        return repeated(value.t, tasks)
     if own.rank == 1:
         return tf.reshape(value.t, [tasks * channels])
     if own[:3] == [1, 1, 1]:
         return tf.reshape(value.t, [1, 1, 1, tasks * channels])
     return folded_images(value.t)
+
+
+def _of_channels(value: Wrapped, tasks: int | tf.Tensor) -> tf.Tensor:
+    """Returns a number for each channel, for those of all tasks."""
+    if not value.is_stacked and isinstance(tasks, int):
+        return repeated(value.t, tasks)
+    return tf.reshape(stacked(value, tasks), [-1])
 
 
 def _of_scalar(value: Wrapped, channels: int) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -39,8 +39,8 @@ def folded_images(x: tf.Tensor) -> tf.Tensor:
     # Where the images are made: out of a loop that only uses them.
     with x.graph.as_default():
         tasks, batch, height, width, channels = sizes(x)
-        by_channel = tf.transpose(x, _constant([1, 2, 3, 0, 4]))
-        shape = _constant(shape_of([batch, height, width, tasks * channels]))
+        by_channel = tf.transpose(x, constant([1, 2, 3, 0, 4]))
+        shape = constant(shape_of([batch, height, width, tasks * channels]))
         folded = tf.reshape(by_channel, shape)
         _remember(x, folded)
     return folded
@@ -57,8 +57,8 @@ def unfolded_images(y: tf.Tensor, tasks: Size) -> tf.Tensor:
     """
     batch, height, width, channels = sizes(y)
     own = channels // tasks
-    by_task = tf.reshape(y, _constant(shape_of([batch, height, width, tasks, own])))
-    x = tf.transpose(by_task, _constant([3, 0, 1, 2, 4]))
+    by_task = tf.reshape(y, constant(shape_of([batch, height, width, tasks, own])))
+    x = tf.transpose(by_task, constant([3, 0, 1, 2, 4]))
     _remember(x, y)
     return x
 
@@ -102,15 +102,34 @@ def shape_of(values: list[Size]) -> Any:
     return [value if isinstance(value, int) else -1 for value in values]
 
 
-def _constant(values: Any) -> Any:
-    """Returns integers as a tensor of this graph, the same one each time."""
-    memory = _memory.get()
-    if memory is None or not isinstance(values, list):
+def constant(values: Any) -> Any:
+    """Returns integers as a tensor of this graph, the same one each time.
+
+    Args:
+        values: the integers; what is no list is returned as it is.
+    """
+    if _memory.get() is None or not isinstance(values, list):
         return values
-    key = (id(tf.compat.v1.get_default_graph()), tuple(values))
-    if key not in memory:
+
+    def make() -> tf.Tensor:
         with tf.control_dependencies(None):
-            memory[key] = tf.constant(values, tf.int32)
+            return tf.constant(values, tf.int32)
+
+    return made_once((id(tf.compat.v1.get_default_graph()), *values), make)
+
+
+def made_once(key: tuple[Any, ...], make: Callable[[], tf.Tensor]) -> tf.Tensor:
+    """Returns a tensor that is made where it is asked for first.
+
+    Args:
+        key: what it is, and of what.
+        make: a function that makes it.
+    """
+    memory = _memory.get()
+    if memory is None:
+        return make()
+    if key not in memory:
+        memory[key] = make()
     return memory[key]
 
 

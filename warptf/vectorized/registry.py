@@ -130,16 +130,14 @@ def task_count(conversion: Conversion) -> int | tf.Tensor:
     return vector[0] if value is None else int(value[0])
 
 
-def stacked(value: Wrapped, tasks: int | tf.Tensor) -> tf.Tensor:
-    """Returns a converted tensor with the axis of the tasks.
+def stacked_by_tensorflow(tensor: tf.Tensor, tasks: int | tf.Tensor) -> tf.Tensor:
+    """Returns a tensor that is the same for all tasks with the axis of the tasks.
 
     Args:
-        value: the tensor, repeated for each task where it is the same for all.
+        tensor: the tensor, or a list of tensors.
         tasks: number of tasks.
     """
-    if value.is_stacked:
-        return value.t
-    return _pfor._stack(value.t, tf.reshape(tasks, [1])).t
+    return _pfor._stack(tensor, tf.reshape(tasks, [1])).t
 
 
 def create(conversion: Conversion, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:

@@ -21,10 +21,10 @@ from warptf.vectorized.registry import (
     converted_graph,
     is_convertible,
     registered,
-    stacked,
     wrapped,
 )
 from warptf.vectorized.small_operations import SMALL_OPERATIONS
+from warptf.vectorized.stacking import stacked
 from warptf.vectorized.tensor_lists import TENSOR_LISTS
 
 CONVERTERS: Mapping[str, Converter] = {
