@@ -12,11 +12,11 @@ import tyro
 
 from benchmarks.report import publish, write_json
 from benchmarks.timing import Timing, interleaved
-from warptf.train.continual_sine import ContinualSineExperiment
-from warptf.train.experiment import Experiment
-from warptf.train.run_options import Jit
-from warptf.train.sine import SineExperiment
-from warptf.train.surfaces import SurfacesExperiment
+from warptf.train.engine.experiment import Experiment
+from warptf.train.engine.run_options import Jit
+from warptf.train.experiments.continual_sine.experiment import ContinualSineExperiment
+from warptf.train.experiments.sine.experiment import SineExperiment
+from warptf.train.experiments.surfaces.experiment import SurfacesExperiment
 
 HEADER = ("experiment", "compiled by XLA", "ms, median", "minimum", "CPU ms", "times as fast")
 Name = Literal["continual-sine", "sine", "surfaces"]

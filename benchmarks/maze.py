@@ -18,8 +18,8 @@ from benchmarks.timing import Seconds, Timing, timed
 from benchmarks.worker import Worker
 from warptf import reinforcement
 from warptf.partition import FunctionalLearner
-from warptf.train.maze import MazeExperiment
-from warptf.train.maze_config import MazeConfig, MetaLearner
+from warptf.train.experiments.maze.config import MazeConfig, MetaLearner
+from warptf.train.experiments.maze.experiment import MazeExperiment
 
 UPDATE, EPISODES, GRADIENTS, REST = "update", "episodes", "gradients", "rest"
 TENSORFLOW = "TensorFlow's gradients"

@@ -23,8 +23,8 @@ import warptf
 from benchmarks import problem
 from benchmarks.report import publish, write_json
 from benchmarks.worker import Worker
-from warptf.train.maze import MazeExperiment
-from warptf.train.maze_config import MazeConfig
+from warptf.train.experiments.maze.config import MazeConfig
+from warptf.train.experiments.maze.experiment import MazeExperiment
 
 ONE, APART, TOGETHER = "one process", "two apart", "two workers"
 HEADER = (

@@ -69,8 +69,8 @@ def imported_modules(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            relative = node.level > 0
-            assert not relative or path.parts[-2] in ("train", "envs"), f"relative import in {path}"
+            relative, folder = node.level > 0, path.relative_to(ROOT).parts[0]
+            assert not relative or folder in ("train", "envs"), f"relative import in {path}"
             module = node.module or ""
             modules |= {f"{module}.{alias.name}" for alias in node.names} | {module}
     return modules
@@ -103,6 +103,34 @@ def test_library_imports_no_program(path: Path) -> None:
 def test_environments_import_no_program(path: Path) -> None:
     tops = {module.split(".")[0] for module in imported_modules(path)}
     assert "train" not in tops and "train" not in imported_parts(path)
+
+
+# What each folder of programs may import of the others.
+FOLDERS: dict[str, set[str]] = {
+    "engine": set(),
+    "experiments": {"engine"},
+    "tune": {"engine", "experiments"},
+    "command": {"engine", "experiments", "tune"},
+}
+
+
+def imported_folders(path: Path) -> set[str]:
+    """The folders of `train/` that a file imports from by relative imports."""
+    package = path.relative_to(ROOT / "train").parts[:-1]
+    folders = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            folders.add((*base, *(node.module or node.names[0].name).split("."))[0])
+    return folders & set(FOLDERS)
+
+
+def test_folders_of_programs_are_imported_one_way() -> None:
+    found: dict[str, set[str]] = {folder: set() for folder in FOLDERS}
+    for folder in FOLDERS:
+        for path in (ROOT / "train" / folder).rglob("*.py"):
+            found[folder] |= imported_folders(path) - {folder}
+    assert found == FOLDERS
 
 
 def test_package_itself_holds_only_imports() -> None:

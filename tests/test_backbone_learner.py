@@ -13,7 +13,7 @@ from warptf.layers import ClassMeanHead
 from warptf.models.backbone_cut import cut_backbone
 from warptf.models.backbone_learner import backbone_parts
 from warptf.models.image_preprocessing import preprocessed, preprocessing_of
-from warptf.train.backbone_model import applications
+from warptf.train.experiments.few_shot.backbone_model import applications
 
 Layers = keras.layers
 X = np.random.default_rng(0).random((2, 12, 12, 3)).astype("float32")

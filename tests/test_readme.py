@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from warptf.train.few_shot_config import FewShotConfig
-from warptf.train.multi_shot_config import MultiShotConfig
-from warptf.train.run_options import RunOptions
+from warptf.train.engine.run_options import RunOptions
+from warptf.train.experiments.few_shot.config import FewShotConfig
+from warptf.train.experiments.multi_shot.config import MultiShotConfig
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from .distribution import LOST_WORKER
-from .run_directory import RunDirectory
+from .engine.distribution import LOST_WORKER
+from .engine.run_directory import RunDirectory
 
 
 def meta_train(

@@ -8,8 +8,8 @@ import keras
 import warptf
 from warptf import initializations, inner_optimizers, objectives
 
-from .method_options import IMPLICIT, MethodOptions
-from .rate_schedule import rate_schedule
+from .engine.method_options import IMPLICIT, MethodOptions
+from .engine.rate_schedule import rate_schedule
 
 # Clipped so far below any gradient that arises, a gradient is divided by its norm.
 _NORM = 1e-6

@@ -31,12 +31,12 @@ from benchmarks import (
     timing,
     weak_scaling,
 )
-from warptf.train import maze_config
+from warptf.train.experiments.maze.config import MazeConfig
 
 SMALL: dict[str, Any] = dict(filters=2, tasks=2, inner_steps=2, batch_size=2, rounds=1)
 SMALL_MAML: dict[str, Any] = dict(filters=2, tasks=1, queries=1)
 SMALL_MAZE: dict[str, Any] = dict(episodes=3, steps=6, units=4, updates=1, rounds=1)
-MEMORIES = maze_config.MazeConfig.choices()["meta_learner"]
+MEMORIES = MazeConfig.choices()["meta_learner"]
 
 
 def run(module: Any, path: Path, capsys: pytest.CaptureFixture[str], **options: Any) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from warptf.train.cli import main
+from warptf.train.command.cli import main
 
 FILES = {
     "config.json",

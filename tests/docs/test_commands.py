@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from docs.pages import PAGES, ROOT, blocks_of
 
-from warptf.train import cli
-from warptf.train.experiment import Experiment
-from warptf.train.few_shot import FewShotExperiment
+from warptf.train.command import cli
+from warptf.train.engine.experiment import Experiment
+from warptf.train.experiments.few_shot.experiment import FewShotExperiment
 
 CHOICES = re.compile(r"\[(--[a-z-]+) ([a-z0-9]+(?:[|-][a-z0-9]+)+)\]")
 PLACEHOLDERS = {
@@ -79,8 +79,8 @@ def test_command_is_understood(
     )
     # What a folder holds enough for is not asked of the reader's.
     monkeypatch.setattr(FewShotExperiment, "fitted", lambda self, config, given: config)
-    monkeypatch.setattr("warptf.train.tune.tune", lambda *arguments: {})
-    monkeypatch.setattr("warptf.train.threads.use_threads", lambda count: None)
+    monkeypatch.setattr("warptf.train.tune.search.tune", lambda *arguments: {})
+    monkeypatch.setattr("warptf.train.engine.threads.use_threads", lambda count: None)
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}}')
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photographs").mkdir()

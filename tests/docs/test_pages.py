@@ -17,7 +17,7 @@ from docs.pages import blocks_of
 import warptf
 from warptf.meta_learners.meta_learner import MetaLearner
 from warptf.tasks.cache_folder import cache_folder
-from warptf.train import cli
+from warptf.train.command import cli
 
 STEPS = 2
 # Training is what other tests are about: a run of what needs none has all the files of one.

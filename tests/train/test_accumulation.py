@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from warptf.train.cli import main
+from warptf.train.command.cli import main
 
 SMALL = ["--preset", "smoke", "--meta-steps", "2", "--epoch-steps", "1", "--tasks", "4"]
 SMALL += ["--threads-per-operation", "0"]

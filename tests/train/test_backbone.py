@@ -13,9 +13,9 @@ import tensorflow as tf
 from contracts.experiment import check_evaluation
 
 from warptf.models.backbone_learner import backbone_parts
-from warptf.train.cli import main
-from warptf.train.few_shot import FewShotExperiment
-from warptf.train.few_shot_config import FewShotConfig
+from warptf.train.command.cli import main
+from warptf.train.experiments.few_shot.config import FewShotConfig
+from warptf.train.experiments.few_shot.experiment import FewShotExperiment
 
 EXPERIMENT = FewShotExperiment()
 CLASSES, IMAGES, SIZE = 9, 6, 16

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from warptf.train.cli import main
-from warptf.train.multi_shot_config import MultiShotConfig
+from warptf.train.command.cli import main
+from warptf.train.experiments.multi_shot.config import MultiShotConfig
 
 SMOKE = ["train", "multi-shot", "--preset", "smoke"]
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from warptf.train.cli import main
-from warptf.train.compare import compare, table, write_csv, write_curves, write_plot
-from warptf.train.few_shot_config import FewShotConfig
-from warptf.train.maze_config import MazeConfig
-from warptf.train.multi_shot_config import MultiShotConfig
+from warptf.train.command.cli import main
+from warptf.train.command.compare import compare, table, write_csv, write_curves, write_plot
+from warptf.train.experiments.few_shot.config import FewShotConfig
+from warptf.train.experiments.maze.config import MazeConfig
+from warptf.train.experiments.multi_shot.config import MultiShotConfig
 
 
 def finished(path: Path, accuracy: float, **fields: object) -> Path:

@@ -10,8 +10,15 @@ import pytest
 from contracts.experiment import check_evaluation, check_files
 
 from warptf.metrics import forgetting, plasticity
-from warptf.train.continual_sine import ContinualSineExperiment, _classification
-from warptf.train.continual_sine_config import UNTRAINED, ContinualSineConfig, MetaLearner
+from warptf.train.experiments.continual_sine.config import (
+    UNTRAINED,
+    ContinualSineConfig,
+    MetaLearner,
+)
+from warptf.train.experiments.continual_sine.experiment import (
+    ContinualSineExperiment,
+    _classification,
+)
 
 EXPERIMENT = ContinualSineExperiment()
 TINY = dict(

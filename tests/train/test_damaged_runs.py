@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from warptf.train.cli import main
-from warptf.train.run_directory import RunDirectory
-from warptf.train.run_lock import RunLock
-from warptf.train.sine import SineExperiment
+from warptf.train.command.cli import main
+from warptf.train.engine.run_directory import RunDirectory
+from warptf.train.engine.run_lock import RunLock
+from warptf.train.experiments.sine.experiment import SineExperiment
 
 # A learner that is traced in no time.
 SINE = ["train", "sine", "--preset", "smoke", "--meta-learner", "reptile", "--units", "4"]
@@ -94,7 +94,7 @@ def test_a_finished_run_prints_its_result_and_touches_nothing(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
     # Nor does it need to write, as in a folder that is read-only.
-    monkeypatch.setattr("warptf.train.run_lock.os.open", lambda *arguments: 1 / 0)
+    monkeypatch.setattr("warptf.train.engine.run_lock.os.open", lambda *arguments: 1 / 0)
     assert "restoring" not in resume(run, capsys)
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 

@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from warptf.train.early_stopping import EarlyStopping, stops
+from warptf.train.engine.early_stopping import EarlyStopping, stops
 
 
 def epochs_until_stop(accuracies: list[float], patience: int, split: int) -> int | None:

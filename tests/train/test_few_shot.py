@@ -12,12 +12,12 @@ import tensorflow as tf
 from contracts.experiment import check_evaluation, check_files
 from scipy import stats
 
-from warptf.train.cli import main
-from warptf.train.compare import compare
-from warptf.train.few_shot import FewShotExperiment
-from warptf.train.few_shot_config import FewShotConfig, MetaLearner
-from warptf.train.method_options import UNTRAINED
-from warptf.train.selection import chosen
+from warptf.train.command.cli import main
+from warptf.train.command.compare import compare
+from warptf.train.engine.method_options import UNTRAINED
+from warptf.train.engine.selection import chosen
+from warptf.train.experiments.few_shot.config import FewShotConfig, MetaLearner
+from warptf.train.experiments.few_shot.experiment import FewShotExperiment
 
 EXPERIMENT = FewShotExperiment()
 TINY = dict(

@@ -7,8 +7,8 @@ import keras
 import pytest
 
 from warptf.partition import iterate_layers
-from warptf.train.few_shot_config import Data, FewShotConfig, MetaLearner, Preset
-from warptf.train.few_shot_learner import build_learner
+from warptf.train.experiments.few_shot.config import Data, FewShotConfig, MetaLearner, Preset
+from warptf.train.experiments.few_shot.learner import build_learner
 
 META_LEARNERS = typing.get_args(MetaLearner)
 DATA = typing.get_args(Data)

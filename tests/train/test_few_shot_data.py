@@ -10,8 +10,8 @@ import tensorflow as tf
 from tasks.photographs import unpack_photographs
 
 from warptf.tasks.image_decoding import MAX_PIXELS
-from warptf.train.cli import main
-from warptf.train.few_shot_config import FewShotConfig
+from warptf.train.command.cli import main
+from warptf.train.experiments.few_shot.config import FewShotConfig
 
 CLASSES = ["accordion", "anchor", "barrel", "bass", "beaver", "bonsai"]
 FLAGS = ["train", "few-shot", "--preset", "smoke", "--ways", "2", "--filters", "2"]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from warptf.train.few_shot import FewShotExperiment
-from warptf.train.few_shot_config import FewShotConfig
+from warptf.train.experiments.few_shot.config import FewShotConfig
+from warptf.train.experiments.few_shot.experiment import FewShotExperiment
 
 EXPERIMENT = FewShotExperiment()
 

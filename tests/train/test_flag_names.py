@@ -31,9 +31,9 @@ from contracts.image_folders import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warptf.train.cli import main
-from warptf.train.flag_names import naming_flags
-from warptf.train.run_options import flag
+from warptf.train.command.cli import main
+from warptf.train.engine.flag_names import naming_flags
+from warptf.train.engine.run_options import flag
 
 PYTHON = re.compile(r"`[a-z_]\w*(=[^`]*)?`|\b(warptf|tfds|tasks|numpy)\.\w+|\w\(\)")
 FEW_SHOT = ["train", "few-shot", "--preset", "smoke"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from contracts.image_folders import good_images, one_class, two_classes
 
-from warptf.train.cli import main
+from warptf.train.command.cli import main
 
 FOLDER = ["train", "few-shot", "--preset", "smoke", "--data", "folder", "--images", "{images}"]
 FOLDER += ["--image-size", "16", "--filters", "2", "--ways", "2"]

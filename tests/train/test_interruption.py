@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from warptf.train.cli import main
+from warptf.train.command.cli import main
 
 COMMAND = str(Path(sys.executable).parent / "warptf")
 SINE = ["train", "sine", "--preset", "smoke", "--meta-learner", "reptile", "--units", "4"]

@@ -11,9 +11,9 @@ from ai_edge_litert.interpreter import Interpreter
 from contracts.experiment import check_evaluation, check_files
 from PIL import Image
 
-from warptf.train.cli import main
-from warptf.train.maze import MazeExperiment
-from warptf.train.maze_config import MazeConfig, MetaLearner
+from warptf.train.command.cli import main
+from warptf.train.experiments.maze.config import MazeConfig, MetaLearner
+from warptf.train.experiments.maze.experiment import MazeExperiment
 
 EXPERIMENT = MazeExperiment()
 

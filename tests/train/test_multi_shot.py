@@ -12,9 +12,9 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from contracts.experiment import check_evaluation, check_files
 
-from warptf.train.cli import main
-from warptf.train.multi_shot import MultiShotExperiment
-from warptf.train.multi_shot_config import MultiShotConfig
+from warptf.train.command.cli import main
+from warptf.train.experiments.multi_shot.config import MultiShotConfig
+from warptf.train.experiments.multi_shot.experiment import MultiShotExperiment
 
 EXPERIMENT = MultiShotExperiment()
 train, build_tasks = EXPERIMENT.train, EXPERIMENT.build_tasks

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from warptf.models import WARP_ARCHITECTURES
-from warptf.train.multi_shot_config import MetaLearner, MultiShotConfig, Warp
-from warptf.train.run_options import Preset
+from warptf.train.engine.run_options import Preset
+from warptf.train.experiments.multi_shot.config import MetaLearner, MultiShotConfig, Warp
 
 PRESETS = typing.get_args(Preset)
 META_LEARNERS = typing.get_args(MetaLearner)

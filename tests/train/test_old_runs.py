@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from warptf.train.cli import main
+from warptf.train.command.cli import main
 from warptf.train.experiments import EXPERIMENTS
 
 OLD = Path(__file__).parent / "old_runs"

@@ -6,7 +6,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from warptf.train.cli import main
+from warptf.train.command.cli import main
 
 SMALL = ["--preset", "smoke", "--meta-steps", "4", "--epoch-steps", "2", "--evaluate-every", "1"]
 COMPUTED = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}

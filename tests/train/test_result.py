@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptf.train.result import area_under_curve, classification_figures, confidence_interval
+from warptf.train.engine.result import area_under_curve, classification_figures, confidence_interval
 
 
 @given(

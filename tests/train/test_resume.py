@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from warptf.train.cli import main
+from warptf.train.command.cli import main
 
 SMALL = ["--preset", "smoke", "--filters", "4", "--inner-steps", "3", "--evaluation-steps", "3"]
 SMALL += ["--meta-steps", "6", "--epoch-steps", "1", "--evaluate-every", "2"]

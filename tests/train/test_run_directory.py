@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from warptf.train.multi_shot_config import MultiShotConfig
-from warptf.train.run_directory import RunDirectory
-from warptf.train.run_lock import RunLock
-from warptf.train.sine_config import SineConfig
-from warptf.train.whole_files import write_json, write_text, written_whole
+from warptf.train.engine.run_directory import RunDirectory
+from warptf.train.engine.run_lock import RunLock
+from warptf.train.engine.whole_files import write_json, write_text, written_whole
+from warptf.train.experiments.multi_shot.config import MultiShotConfig
+from warptf.train.experiments.sine.config import SineConfig
 
 CONFIG = MultiShotConfig.from_preset("smoke")
 SPLIT = {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from warptf.train.selection import BY_TASK, by_task, chosen, gain, validation_figures
-from warptf.train.untrained import is_untrained, words
+from warptf.train.engine.selection import BY_TASK, by_task, chosen, gain, validation_figures
+from warptf.train.engine.untrained import is_untrained, words
 
 RANDOM = np.random.default_rng(0)
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from warptf.train.cli import main
-from warptf.train.multi_shot import MultiShotExperiment
-from warptf.train.multi_shot_config import MultiShotConfig
+from warptf.train.command.cli import main
+from warptf.train.experiments.multi_shot.config import MultiShotConfig
+from warptf.train.experiments.multi_shot.experiment import MultiShotExperiment
 
 SCRIPT = """
     import sys

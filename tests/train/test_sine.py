@@ -11,9 +11,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from contracts.experiment import check_evaluation, check_files
 
-from warptf.train.cli import main
-from warptf.train.sine import SineExperiment
-from warptf.train.sine_config import MetaLearner, SineConfig
+from warptf.train.command.cli import main
+from warptf.train.experiments.sine.config import MetaLearner, SineConfig
+from warptf.train.experiments.sine.experiment import SineExperiment
 
 EXPERIMENT = SineExperiment()
 TINY = dict(units=3, tasks=2, test_tasks=5, evaluation_queries=4, epoch_steps=1, meta_steps=1)

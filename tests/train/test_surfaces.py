@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 from contracts.experiment import check_evaluation, check_files
 
-from warptf.train.surfaces import AT_MINIMUM, SAME, SurfacesExperiment, surface_value
-from warptf.train.surfaces_config import SurfacesConfig
+from warptf.train.experiments.surfaces.config import SurfacesConfig
+from warptf.train.experiments.surfaces.experiment import (
+    AT_MINIMUM,
+    SAME,
+    SurfacesExperiment,
+    surface_value,
+)
 
 EXPERIMENT = SurfacesExperiment()
 

@@ -9,7 +9,7 @@ import pytest
 SCRIPT = """
 import sys
 import tensorflow as tf
-from warptf.train import cli
+from warptf.train.command import cli
 if sys.argv[1] == "used":
     tf.constant(1.0) + 1.0
 assert cli.main(["train", "sine", "--preset", "smoke", *sys.argv[2:]]) == 0

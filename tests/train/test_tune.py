@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from warptf.train.cli import main
+from warptf.train.command.cli import main
+from warptf.train.engine.run_lock import RunLock
 from warptf.train.experiments import EXPERIMENTS
-from warptf.train.run_lock import RunLock
-from warptf.train.sine_config import SineConfig
-from warptf.train.tune_report import flags_of
-from warptf.train.tune_space import read_space
+from warptf.train.experiments.sine.config import SineConfig
+from warptf.train.tune.report import flags_of
+from warptf.train.tune.space import read_space
 
 # A learner that is traced in no time.
 SMALL = ["--preset", "smoke", "--meta-learner", "reptile", "--units", "4", "--layers", "1"]
@@ -202,7 +202,7 @@ def test_workers_that_cannot_start(
     flags = [*RATES, "--workers", "2", "--run-dir", str(tmp_path / "search")]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr("warptf.train.tune_workers._free_port", lambda: port)
+        monkeypatch.setattr("warptf.train.tune.workers._free_port", lambda: port)
         line = fails(capsys, [*TUNE, *flags])
     assert "--workers: the process chief ended with code 1" in line and "--resume" in line
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from warptf.train.maze import MazeExperiment
-from warptf.train.multi_shot import MultiShotExperiment
-from warptf.train.sine import SineExperiment
-from warptf.train.surfaces import SurfacesExperiment
+from warptf.train.experiments.maze.experiment import MazeExperiment
+from warptf.train.experiments.multi_shot.experiment import MultiShotExperiment
+from warptf.train.experiments.sine.experiment import SineExperiment
+from warptf.train.experiments.surfaces.experiment import SurfacesExperiment
 
 VECTORISE = {"auto": "auto", "yes": True, "no": False, "4": 4}
 

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from contracts.cluster import start_workers
 
-from warptf.train.cli import main
-from warptf.train.distribution import make_strategy
-from warptf.train.sine_config import SineConfig
+from warptf.train.command.cli import main
+from warptf.train.engine.distribution import make_strategy
+from warptf.train.experiments.sine.config import SineConfig
 
 SINE = ["sine", "--preset", "smoke", "--tasks", "4", "--threads-per-operation", "0"]
 SINE += ["--meta-steps", "600", "--epoch-steps", "20", "--evaluate-every", "10"]

@@ -64,7 +64,7 @@ def test_paper_space() -> None:
 @pytest.mark.slow
 def test_the_package_does_not_import_keras_tuner() -> None:
     program = (
-        "import sys, warptf, warptf.train.cli;"
+        "import sys, warptf, warptf.train.command.cli;"
         "print([m for m in sys.modules if m.split('.')[0] in ('keras_tuner', 'tensorboard')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -36,7 +36,7 @@ def run() -> int:
     try:
         deferral.defer()
         # Not at the top: the lines above must come before any part of `warptf` is imported.
-        command = importlib.import_module("warptf.train.cli").main
+        command = importlib.import_module("warptf.train.command.cli").main
     except ImportError as error:
         if error.name != "warptf":
             raise

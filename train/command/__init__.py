@@ -1,0 +1,1 @@
+"""The commands: arguments read without TensorFlow, then what they run."""

@@ -1,0 +1,1 @@
+"""What every experiment has: options, run directory, callbacks, distribution, plots."""

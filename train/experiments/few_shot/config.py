@@ -1,0 +1,307 @@
+"""The configuration of the few-shot experiment: fields, presets, checks."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from ...engine.method_options import UNTRAINED, WARPED, WITHOUT_STEPS, outer_step_defaults
+from ...engine.run_options import flag
+from ..multi_shot.config import Warp
+from .backbone_options import BackboneOptions, is_file
+from .presets import (
+    BACKBONE,
+    CHARACTERS,
+    DATA,
+    FIXED_SIZE,
+    METHODS,
+    PRESETS,
+    PRESETS_ON_DATA,
+)
+
+Preset = Literal["smoke", "laptop", "paper", "tiered-multi-shot"]
+Data = Literal["glyphs", "omniglot", "folder", "csv", "tiered", "tfds", "cifar-fs", "fc100"]
+MetaLearner = Literal[
+    "warp-maml",
+    "warp-reptile",
+    "warp-imaml",
+    "warp-leap",
+    "maml",
+    "fomaml",
+    "reptile",
+    "leap",
+    "meta-sgd",
+    "t-net",
+    "mt-net",
+    "cavia",
+    "anil",
+    "imaml",
+    "fo-b-maml",
+    "proto-net",
+    "centroid",
+    "none",
+]
+Learner = Literal["four-block", "six-block", "resnet12", "backbone"]
+
+# Their learners are made for them, of four blocks.
+OWN_LEARNER = ("t-net", "mt-net", "cavia")
+NEEDS_IMAGES = ("folder", "csv", "tiered")
+NEEDS_SPLITS = ("csv", "tiered", "cifar-fs", "fc100")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FewShotConfig(BackboneOptions):
+    """Few-shot classification: tasks of some classes, a few images of each to learn from.
+
+    The defaults depend on `--preset`, `--data` and `--meta-learner`; those shown are the ones that
+    the flags given so far lead to.
+    """
+
+    preset: Preset = "laptop"
+    """Size of the run: smoke ends within a minute, laptop within fifteen on two cores, paper is
+    the published setting, tiered-multi-shot that of 10 ways and 640 shots. It sets the defaults
+    below; a flag given here overrides them."""
+    data: Data = "glyphs"
+    """Where the classes come from: characters rendered from fonts (glyphs) or of Omniglot; a
+    folder of folders; images with lists train.csv, val.csv and test.csv (csv: miniImageNet);
+    tieredImageNet; a set of TensorFlow Datasets, of which CIFAR-FS and FC100 are two."""
+    images: Path | None = None
+    """Folder of the images, for --data folder, csv and tiered (ILSVRC-12's training folder)."""
+    splits: Path | None = None
+    """Lists of the classes of each split: a folder (train, val, test as .json, .csv or .txt) or one
+    .json file. Without it characters are cut by alphabets, others at random."""
+    tfds_name: str | None = None
+    """Name of the set, for --data tfds."""
+    fractions: tuple[float, float, float] = (0.64, 0.16, 0.2)
+    """Of the classes for training, validation and test, where there are no lists."""
+    hold_out: Literal["classes", "images"] = "classes"
+    """What validation and test tasks have for themselves: classes; or, where a folder has too few,
+    images of the same classes."""
+    image_size: int | None = 84
+    """Side of the images in pixels, for --data folder, csv, tiered and tfds; None for the size that
+    they have."""
+    resize: bool = True
+    """Whether images of another size are resized instead of being refused, for --data folder and
+    csv."""
+    max_pixels: int = 89_478_485
+    """Images of more pixels are refused before they are decoded, for --data folder, csv and
+    tiered."""
+    augment: bool = False
+    """Flip, shift and recolour training images at random."""
+    meta_learner: MetaLearner = "warp-maml"
+    """Method; proto-net is prototypical networks. Without meta-training, none adapts from a random
+    initialization, and centroid classifies by the nearest class mean of the untrained features."""
+    learner: Learner = "four-block"
+    """Network: four blocks of convolution, six (10-way 640-shot), a ResNet-12, or a pretrained
+    backbone."""
+    warp: Warp | None = "conv3x3"
+    """Architecture of the warp layers; None for the methods without."""
+    batch_norm: Literal["support", "transductive"] = "support"
+    """Statistics of batch norm where a task is scored: those that adaptation gathered on the
+    support set, or those of the query batch, as in MAML's own experiments."""
+    filters: int | None = 32
+    """Filters of each convolution of the four blocks; None for the other networks, which have their
+    own."""
+    downsampling: Literal["max_pool", "stride"] = "max_pool"
+    """How the four blocks halve their images: by max-pooling, or by convolutions of stride 2 and a
+    mean over positions at the end, as in MAML's own learner for Omniglot."""
+    ways: int = 5
+    """Classes of a task."""
+    shots: int = 1
+    """Images of each class to learn from, in meta-training."""
+    evaluation_ways: int | None = None
+    """Classes of a validation or test task, with --head class-means; those of --ways if None."""
+    evaluation_shots: int = 1
+    """Images of each class to learn from, in validation and test tasks."""
+    queries: int = 15
+    """Images of each class for the meta loss."""
+    evaluation_queries: int = 15
+    """Images of each class to score on, in validation and test tasks."""
+    tasks: int = 4
+    """Tasks in a meta-batch."""
+    validation_tasks: int = 60
+    """Validation tasks in each evaluation."""
+    test_tasks: int = 600
+    """Test tasks."""
+    batch_size: int | None = None
+    """Images in the mini-batch of an adaptation step; None for the whole support set."""
+    context_size: int = 100
+    """Numbers in the context that each task adapts, for cavia."""
+
+    EXPERIMENT: ClassVar[str] = "few-shot"
+    PRESET_FIELDS: ClassVar[tuple[str, ...]] = (
+        "preset",
+        "data",
+        "meta_learner",
+        "learner",
+        "outer_optimizer",
+    )
+    ADDED: ClassVar[dict[str, Any]] = {
+        **BackboneOptions.ADDED,
+        "evaluation_ways": None,
+        "hold_out": "classes",
+        "max_pixels": 89_478_485,
+    }
+    NOT_COMPARED: ClassVar[frozenset[str]] = BackboneOptions.NOT_COMPARED | {"images", "splits"}
+    """Folders may move; that they hold the same classes is checked by the classes."""
+
+    def __post_init__(self) -> None:
+        """Makes paths absolute, so that a run can be evaluated from anywhere."""
+        for name in ("images", "splits"):
+            path = getattr(self, name)
+            if path is not None:
+                object.__setattr__(self, name, path.expanduser().absolute())
+        if self.backbone is not None and is_file(self.backbone):
+            object.__setattr__(self, "backbone", str(Path(self.backbone).expanduser().absolute()))
+
+    @property
+    def test_ways(self) -> int:
+        """Classes of a validation or test task."""
+        return self.ways if self.evaluation_ways is None else self.evaluation_ways
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: Preset = "laptop",
+        data: Data | None = None,
+        meta_learner: MetaLearner | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Returns the configuration of a preset.
+
+        Args:
+            preset: Size of the run.
+            data: Where the classes come from; that of the preset by default.
+            meta_learner: Method; that of the preset by default.
+            **overrides: Fields that differ from the preset.
+
+        >>> FewShotConfig.from_preset("paper", "omniglot", "maml").ways
+        20
+        >>> FewShotConfig.from_preset("smoke", filters=4).filters
+        4
+        """
+        tiered = preset == "tiered-multi-shot"
+        data = data or ("tiered" if tiered else "glyphs")
+        method = meta_learner or ("warp-leap" if tiered else "warp-maml")
+        values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=method)
+        values |= PRESETS[preset] | DATA.get(data, {}) | PRESETS_ON_DATA.get((preset, data), {})
+        values |= outer_step_defaults(method, overrides.get("outer_optimizer"))
+        values |= METHODS.get(method, {})
+        if method not in WARPED:
+            values |= dict(warp=None, second_order=None)
+        learner = overrides.get("learner", values.get("learner", cls.learner))
+        if learner != cls.learner:
+            values |= dict(filters=None)
+        if learner == "backbone":
+            values |= BACKBONE
+        if method in WITHOUT_STEPS:
+            values |= dict(head="class-means", inner_steps=0, evaluation_steps=0, batch_size=None)
+        if method == "centroid":
+            values |= dict(centre=False)
+        return cls(**{**values, **overrides})
+
+    def validate(self) -> None:
+        """Checks the fields, alone and together, before anything is written or trained.
+
+        Raises:
+            ValueError: For the first bad field, naming its flag, its value and the remedy.
+        """
+        super().validate()
+        for name in _COUNTS:
+            self._at_least(name, 1)
+        self._at_least("ways", 2)
+        for name in ("image_size", "batch_size", "filters", "evaluation_ways"):
+            if getattr(self, name) is not None:
+                self._at_least(name, 1)
+        self._check_data()
+        self._check_images()
+        self._check_method()
+        self._only_for({"context_size": ("cavia",)})
+        if self.meta_learner in WITHOUT_STEPS and self.batch_size is not None:
+            self._refuse("batch_size", f"--meta-learner {self.meta_learner} takes no steps")
+        if self.meta_learner in UNTRAINED:
+            self._only_default(
+                "augment", f"--meta-learner {self.meta_learner} has no meta-training"
+            )
+
+    def _check_data(self) -> None:
+        for name, needed, usage in (
+            ("images", NEEDS_IMAGES, "--images DIR"),
+            ("splits", NEEDS_SPLITS, "--splits DIR"),
+            ("tfds_name", ("tfds",), "--tfds-name NAME"),
+        ):
+            if getattr(self, name) is None and self.data in needed:
+                self._refuse("data", f"give {usage} with it{_MEANING.get((self.data, name), '')}")
+        for name, used in (("images", NEEDS_IMAGES), ("tfds_name", ("tfds",))):
+            if getattr(self, name) is not None and self.data not in used:
+                self._refuse(name, f"is for --data {' or '.join(used)}; give that, or leave it out")
+        for name in ("images", "splits"):
+            path = getattr(self, name)
+            if path is not None and not path.exists():
+                raise FileNotFoundError(
+                    f"{flag(name)} {path}: is not there; give the folder"
+                    f"{_MEANING.get((self.data, name), '')}"
+                )
+
+    def _check_images(self) -> None:
+        if self.data in FIXED_SIZE and self.image_size is not None:
+            self._refuse("image_size", f"--data {self.data} has images of one size; leave it out")
+        if self.data == "tiered" and self.image_size is None:
+            self._refuse("image_size", "the images of --data tiered differ in size; give one")
+        if not self.resize and self.data not in ("folder", "csv"):
+            raise ValueError(f"--no-resize: is for --data folder and csv, not {self.data}")
+        self._at_least("max_pixels", 1)
+        if self.data not in NEEDS_IMAGES:
+            self._only_default("max_pixels", f"--data {self.data} has no files of images")
+        own_split = self.data in NEEDS_SPLITS or self.data in CHARACTERS or self.splits is not None
+        if self.hold_out == "images" and (self.data != "folder" or self.splits is not None):
+            self._refuse("hold_out", "is for --data folder without --splits; give classes")
+        if self.fractions != FewShotConfig.fractions and own_split:
+            self._refuse("fractions", "classes are not cut at random here; leave it out")
+        if len(self.fractions) != 3 or not all(0 < part < math.inf for part in self.fractions):
+            self._refuse("fractions", "give three positive numbers")
+
+    def _check_method(self) -> None:
+        if self.learner != "backbone":
+            self._check_warp("warp")
+        self._check_warp("second_order")
+        self._check_backbone(self.learner)
+        self._check_head(self.meta_learner in OWN_LEARNER)
+        if self.evaluation_ways not in (None, self.ways) and self.head != "class-means":
+            self._refuse("evaluation_ways", "--head dense has --ways classes; give class-means")
+        if self.learner == "backbone":
+            if self.warp is not None:
+                self._refuse("warp", "--learner backbone has --adapter; give None")
+            if self.augment:
+                self._refuse("augment", "features of a frozen backbone are computed once; leave it")
+        if self.meta_learner in OWN_LEARNER and self.learner != "four-block":
+            remedy = "has a learner of its own; give --learner four-block"
+            self._refuse("learner", f"--meta-learner {self.meta_learner} {remedy}")
+        if (self.filters is None) == (self.learner == "four-block"):
+            remedy = "give a number" if self.filters is None else "leave it out, or give None"
+            self._refuse("filters", f"{remedy} for --learner {self.learner}")
+        if self.meta_learner in OWN_LEARNER or self.learner != "four-block":
+            self._only_default("downsampling", "is for --learner four-block of other methods")
+        if self.inner_momentum and self.meta_learner == "mt-net":
+            self._refuse("inner_momentum", "--meta-learner mt-net masks plain steps; give 0")
+
+
+_COUNTS = (
+    "shots",
+    "evaluation_shots",
+    "queries",
+    "evaluation_queries",
+    "tasks",
+    "validation_tasks",
+    "test_tasks",
+    "context_size",
+)
+_MEANING = {
+    ("folder", "images"): ", a folder with a folder of images for each class",
+    ("csv", "images"): ", the folder of the images that the lists name",
+    ("csv", "splits"): ", the folder of train.csv, val.csv and test.csv (filename,label)",
+    ("tiered", "images"): ", ILSVRC-12's training folder",
+    ("tiered", "splits"): ", the folder of Ren et al.'s train.csv, val.csv and test.csv",
+    ("cifar-fs", "splits"): ", the folder of its published lists of classes",
+    ("fc100", "splits"): ", the folder of its published lists of superclasses",
+}
