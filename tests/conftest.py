@@ -14,6 +14,24 @@ hypothesis.settings.register_profile("warptf", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("warptf")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Makes slow all cases of a test but the few that its marker names."""
+    unseen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
+    for item in items:
+        if few := item.get_closest_marker("few"):
+            test = item.nodeid.split("[")[0]
+            case = item.callspec.id  # type: ignore[attr-defined]
+            found = set(few.args) & {case, *case.split("-")}
+            seen |= {(test, name) for name in found}
+            unseen |= {(test, name) for name in few.args}
+            if not found:
+                item.add_marker(pytest.mark.slow)
+    if (unknown := unseen - seen) and not any("[" in given for given in config.args):
+        raise pytest.UsageError(f"marker `few` names cases that there are not: {unknown}")
+
+
 @pytest.fixture(scope="session")
 def omniglot_archives() -> Path:
     """The folder of Omniglot archives, where the machine has one."""

@@ -51,9 +51,6 @@ ORDINARY = {
         "WarpConv2D (norm)",
         "WarpRNNCell",
         "OnlineMetaLearner (MAML)",
-        "OfflineMetaLearner (exact)",
-        "ContinualMetaLearner (tasks)",
-        "MultiHeadFinetuning",
     ),
     "vectorised": ("WarpConv2D", "ClassMeanHead (cosine)", "MultiHeadFinetuning"),
 }

@@ -41,6 +41,7 @@ def test_normalisations_of_keras_are_twice_differentiable(factory) -> None:
     check_gradients(factory, (4, 6))
 
 
+@pytest.mark.few("gru", "attention")
 @pytest.mark.parametrize("factory", [pytest.param(f, id=n) for n, f in SMOOTH.items()])
 def test_other_layers_of_keras_are_twice_differentiable(factory) -> None:
     check_gradients(factory, (4, 3))

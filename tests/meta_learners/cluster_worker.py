@@ -1,6 +1,6 @@
 """What each worker of a cluster runs in `test_workers.py`: it trains, and stores all variables.
 
-Run as `python cluster_worker.py FILE`, with the cluster in `TF_CONFIG`.
+Run as `python cluster_worker.py FILE MAKER...`, with the cluster in `TF_CONFIG`.
 """
 
 import sys
@@ -76,11 +76,11 @@ def _held_out(make: Any) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensors(tasks)
 
 
-def main(path: str) -> None:
+def main(path: str, *names: str) -> None:
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     found: dict[str, Any] = {}
     with strategy.scope():
-        for make in MAKERS:
+        for make in (make for make in MAKERS if make.__name__ in names):
             learner, reported = trained(make)
             for index, value in enumerate(learner.get_weights()):
                 found[f"{make.__name__} weight {index}"] = value
@@ -90,4 +90,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -79,6 +79,7 @@ def test_a_data_set_of_unknown_length_changes_nothing(reference):
     assert_same(history, values(learner), reference, rtol=0, atol=0)
 
 
+@pytest.mark.few("online-True", "offline-tasks")
 @pytest.mark.parametrize("jit_compile", [True, "tasks"])
 def test_compiled_by_xla(reference, jit_compile):
     learner = build(reference[0], jit_compile=jit_compile)

@@ -103,6 +103,7 @@ def scale_of(learner):
     return learner.loss_scale
 
 
+@pytest.mark.few("backpropagated", "offline", "continual")
 @pytest.mark.parametrize("name", LEARNERS)
 def test_gradients_too_small_for_float16_are_those_of_float32(name, monkeypatch):
     make = LEARNERS[name]
@@ -115,6 +116,7 @@ def test_gradients_too_small_for_float16_are_those_of_float32(name, monkeypatch)
         assert not apart(moves(compiled(make)), expected) < 0.1
 
 
+@pytest.mark.few("exact", "learned rates", "finetuning")
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_step_that_overflows_moves_nothing_and_halves_the_scale(name):
     make = LEARNERS[name]
@@ -220,6 +222,7 @@ def test_scale_and_count_are_saved(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.few("offline", "continual")
 @pytest.mark.parametrize("name", ["exact", "offline", "continual", "finetuning"])
 def test_what_overflows_on_one_of_two_replicas_is_left_out_on_both(name):
     def tasks(learner):
@@ -243,6 +246,7 @@ def test_what_overflows_on_one_of_two_replicas_is_left_out_on_both(name):
         assert any(np.max(np.abs(a - b)) > 1e-4 for a, b in zip(after, before, strict=True))
 
 
+@pytest.mark.few("exact")
 @pytest.mark.parametrize("name", ["exact", "continual"])
 def test_scaled_losses_compiled_by_xla(name):
     with policy("mixed_float16"):

@@ -132,6 +132,7 @@ def assert_equal(left, right):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.few("offline", "online_learned", "finetuning")
 @pytest.mark.parametrize("case", CASES)
 def test_interrupted_training_continues_as_if_it_had_not_been(case, tmp_path):
     learner = compiled(CASES[case]())

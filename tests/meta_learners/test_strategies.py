@@ -61,6 +61,7 @@ def mirrored(count):
     )
 
 
+@pytest.mark.few("online", "continual")
 @pytest.mark.parametrize("replicas", [2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("make", [online, offline, continual])
 def test_twenty_meta_steps_on_replicas_equal_those_on_one_device(make, replicas):
@@ -101,6 +102,7 @@ def train(make, **compiling):
     return learner, history, scores
 
 
+@pytest.mark.few("online-compiling1", "offline-compiling2")
 @pytest.mark.parametrize(
     ("make", "compiling"),
     [
@@ -126,6 +128,7 @@ def test_two_replicas_equal_one_device(make, compiling):
     assert int(together.meta_step.numpy()) == 2
 
 
+@pytest.mark.few("1-online", "3-finetuning")
 @pytest.mark.parametrize("make", [online, finetuning])
 @pytest.mark.parametrize("tasks", [1, 3])
 def test_every_task_weighs_the_same_where_replicas_have_unequal_shares(make, tasks):

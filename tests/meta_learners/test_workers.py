@@ -15,12 +15,16 @@ from warptf.meta_learners.worker_shares import is_multi_worker, shared
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, np.ndarray]]:
-    """What each of two workers has stored."""
+def found(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, np.ndarray]]:
+    """What each of two workers has stored, of the learners that are asked for."""
+    asked = {item.callspec.params["make"].__name__ for item in comparisons(request)}
     folder = tmp_path_factory.mktemp("workers")
     paths = [folder / f"{index}.npz" for index in range(2)]
     script = Path(cluster_worker.__file__)
-    workers = start_workers([[sys.executable, str(script), str(p)] for p in paths], folder)
+    commands = [[sys.executable, str(script), str(path), *sorted(asked)] for path in paths]
+    workers = start_workers(commands, folder)
     try:
         codes = [worker.wait(timeout=240) for worker in workers]
     finally:
@@ -30,6 +34,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, np.ndarray
     return [dict(np.load(path)) for path in paths]
 
 
+def comparisons(request: pytest.FixtureRequest) -> list[pytest.Function]:
+    name = test_two_workers_equal_one_process.__name__
+    return [item for item in request.session.items if getattr(item, "originalname", "") == name]
+
+
+@pytest.mark.few("online")
 @pytest.mark.parametrize("make", MAKERS)
 def test_two_workers_equal_one_process(found, make):
     learner, reported = trained(make)

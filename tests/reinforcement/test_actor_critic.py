@@ -32,6 +32,7 @@ def fit(learner, count: int, start: int = 0) -> dict:
     return learner.fit(data, verbose=0).history
 
 
+@pytest.mark.few("False")
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_an_agent_learns_to_walk_right(jit_compile: bool) -> None:
     learner = learner_of(jit_compile=jit_compile)
@@ -95,6 +96,7 @@ def test_the_same_seed_gives_the_same_agent_also_after_a_pause(tmp_path: Path) -
     assert any(np.any(a != b) for a, b in zip(whole.weights, other.weights, strict=True))
 
 
+@pytest.mark.few("none")
 @pytest.mark.parametrize("second_order", ["none", "finite_difference"])
 def test_two_replicas_do_what_one_does(second_order: str) -> None:
     objective = WarpGrad(second_order)

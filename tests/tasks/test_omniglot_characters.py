@@ -34,6 +34,7 @@ def vinyals():
     return folder
 
 
+@pytest.mark.slow
 def test_counts_are_those_of_omniglot(characters, turned):
     assert characters.images.shape == (32460, 28, 28, 1)
     assert turned.images.shape == (129840, 28, 28, 1)

@@ -83,6 +83,7 @@ def test_evaluate_repeats_the_figures(finished: Path, capsys: pytest.CaptureFixt
     check_evaluation(finished, capsys)
 
 
+@pytest.mark.few("glyphs", "maml", "sgd")
 # Of the methods on glyphs, the ordinary tests take the one that the others are compared with.
 @pytest.mark.parametrize(
     ("meta_learner", "data"),

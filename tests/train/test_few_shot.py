@@ -152,6 +152,7 @@ def test_export_adapts_and_predicts(finished: Path, tmp_path: Path) -> None:
 ORDINARY = {"maml", "t-net", "cavia", "leap", "proto-net", "centroid", "none"}
 
 
+@pytest.mark.few("cavia", "proto-net", "centroid")
 @pytest.mark.parametrize(
     "meta_learner",
     [

@@ -47,6 +47,7 @@ def test_images_with_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert scores["classes"] == SPLIT["test"]
 
 
+@pytest.mark.slow
 def test_tiered_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """ILSVRC-12's training folder and lists of synset and parent, in the multi-shot protocol."""
     unpack_photographs(tmp_path / "ilsvrc", CLASSES, 6)

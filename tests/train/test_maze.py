@@ -67,6 +67,7 @@ def test_litert_holds_a_step_of_the_agent(
     assert "act" in Interpreter(str(out)).get_signature_list()
 
 
+@pytest.mark.few("warp-rnn", "hebb-rnn", "rnn")
 @pytest.mark.parametrize("meta_learner", typing.get_args(MetaLearner))
 def test_every_memory_is_trained(meta_learner: MetaLearner, tmp_path: Path) -> None:
     config = MazeConfig.from_preset(

@@ -165,6 +165,7 @@ def test_finished_run_is_not_overwritten(
     assert "holds a finished run" in capsys.readouterr().err
 
 
+@pytest.mark.few("maml", "reptile", "none")
 @pytest.mark.parametrize("meta_learner", ["leap", "reptile", "fomaml", "maml", "finetune", "none"])
 def test_every_method_runs(meta_learner: str, tmp_path: Path) -> None:
     result = train(tiny(meta_learner, tmp_path / "run", evaluate_every=0))

@@ -55,6 +55,7 @@ def kill_after(flags: list[str], lines: int, delay: float, run_dir: Path) -> Non
     assert process.returncode == -9, "the run ended before it was killed"
 
 
+@pytest.mark.few("multi-shot", "maze")
 @pytest.mark.parametrize(
     "flags",
     [

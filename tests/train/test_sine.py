@@ -70,6 +70,7 @@ def test_litert_holds_the_learner_adapted_to_a_sine(finished: Path, tmp_path: Pa
     np.testing.assert_allclose(found, adapted(x), atol=1e-4)
 
 
+@pytest.mark.few("warp-maml", "fo-b-maml", "meta-sgd", "warp-leap")
 @pytest.mark.parametrize("meta_learner", typing.get_args(MetaLearner))
 def test_every_method_learns_and_is_scored(meta_learner: str, tmp_path: Path) -> None:
     config = tiny(meta_learner, tmp_path / "run")

@@ -14,7 +14,7 @@ from warptf.train.engine.distribution import make_strategy
 from warptf.train.experiments.sine.config import SineConfig
 
 SINE = ["sine", "--preset", "smoke", "--tasks", "4", "--threads-per-operation", "0"]
-SINE += ["--meta-steps", "600", "--epoch-steps", "20", "--evaluate-every", "10"]
+SINE += ["--meta-steps", "200", "--epoch-steps", "10", "--evaluate-every", "10"]
 
 
 def start(run_dir: Path, logs: Path) -> list:
@@ -53,7 +53,7 @@ def test_two_workers_end_where_one_process_does(whole: Path, tmp_path: Path) -> 
     one, two = result(tmp_path / "one"), result(whole)
     assert set(one) == set(two)
     for name, value in one.items():
-        # Sums in another order, over 600 meta-steps.
+        # Sums in another order, over 200 meta-steps.
         expected = value if isinstance(value, str) else pytest.approx(value, rel=1e-3)
         assert two[name] == expected, name
 
