@@ -14,10 +14,10 @@ from scipy import stats
 
 from warptf.train.command.cli import main
 from warptf.train.command.compare import compare
-from warptf.train.engine.method_options import UNTRAINED
 from warptf.train.engine.selection import chosen
 from warptf.train.experiments.few_shot.config import FewShotConfig, MetaLearner
 from warptf.train.experiments.few_shot.experiment import FewShotExperiment
+from warptf.train.methods import METHODS
 
 EXPERIMENT = FewShotExperiment()
 TINY = dict(
@@ -43,7 +43,7 @@ OWN = {
 
 
 def tiny(meta_learner: str, run_dir: Path, **fields: Any) -> FewShotConfig:
-    steps = 0 if meta_learner in UNTRAINED else 1
+    steps = 1 if METHODS[meta_learner].meta_trained else 0
     fields = TINY | OWN.get(meta_learner, {}) | dict(meta_steps=steps) | fields
     return FewShotConfig.from_preset("smoke", "glyphs", meta_learner, run_dir=run_dir, **fields)
 
@@ -175,7 +175,7 @@ def test_every_method_runs(meta_learner: str, tmp_path: Path) -> None:
         not np.array_equal(a.numpy(), b.numpy())
         for a, b in zip(before.model.variables, after.model.variables, strict=True)
     )
-    assert moved == (meta_learner not in UNTRAINED)
+    assert moved == METHODS[meta_learner].meta_trained
 
 
 def test_steps_on_mini_batches(tmp_path: Path) -> None:

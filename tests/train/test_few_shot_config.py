@@ -73,7 +73,7 @@ def test_paper_presets_are_the_published_settings() -> None:
         (dict(outer_momentum=0.9), "--outer-momentum 0.9: give --outer-optimizer sgd"),
         (dict(clip_norm=1.0, normalize_gradient=True), "--clip-norm 1.0: --normalize-gradient"),
         (dict(context_size=7), "--context-size 7: is for --meta-learner cavia; leave it out"),
-        (dict(system="damped"), "--system damped: is for --meta-learner imaml or warp-imaml"),
+        (dict(system="damped"), "--system damped: is for --meta-learner warp-imaml or imaml"),
         (dict(learner="resnet12"), "--filters 8: leave it out, or give None for --learner resnet"),
         (
             dict(learner="resnet12", filters=None, downsampling="stride"),

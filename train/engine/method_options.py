@@ -3,34 +3,12 @@
 import dataclasses
 from typing import Any, Literal
 
+from .. import methods
 from .rate_schedule import Schedule
 from .run_options import RunOptions
 
-WARPED = ("warp-maml", "warp-reptile", "warp-imaml", "warp-leap")
-IMPLICIT = ("imaml", "warp-imaml")
-PROXIMAL = (*IMPLICIT, "fo-b-maml")
-# Methods that classify by class means, without a step of adaptation.
-WITHOUT_STEPS = ("proto-net", "centroid")
-UNTRAINED = ("none", "centroid")
-
-_OUTER_STEPS: dict[str, dict[str, Any]] = {
-    # Steps from the initialization towards the adapted parameters, shorter and shorter.
-    "reptile": dict(outer_optimizer="sgd", initialization_rate=1.0, schedule="cosine"),
-    # Its gradient's smoothness grows with its norm.
-    "fo-b-maml": dict(
-        outer_optimizer="sgd", outer_momentum=0.9, initialization_rate=0.1, clip_norm=1.0
-    ),
-}
-"""Defaults of the methods whose outer steps are not Adam's."""
 _RATES = ("inner_rate", "meta_rate", "initialization_rate", "proximal_weight", "perturbation")
 _COUNTS = ("inner_steps", "evaluation_steps", "conjugate_gradient_steps")
-_ONLY_FOR: dict[str, tuple[str, ...]] = {
-    "proximal_weight": PROXIMAL,
-    "conjugate_gradient_steps": IMPLICIT,
-    "system": IMPLICIT,
-    "perturbation": ("fo-b-maml",),
-    "symmetric": ("fo-b-maml",),
-}
 
 
 def outer_step_defaults(meta_learner: str, outer_optimizer: str | None) -> dict[str, Any]:
@@ -44,7 +22,7 @@ def outer_step_defaults(meta_learner: str, outer_optimizer: str | None) -> dict[
     >>> outer_step_defaults("reptile", "adam")
     {}
     """
-    own = _OUTER_STEPS.get(meta_learner, {})
+    own = dict(methods.find(meta_learner).outer_steps)
     return own if outer_optimizer in (None, own.get("outer_optimizer")) else {}
 
 
@@ -96,14 +74,19 @@ class MethodOptions(RunOptions):
         return True
 
     @property
+    def method(self) -> methods.Method:
+        """What the method is composed of, and what applies to it."""
+        return methods.find(self.meta_learner)
+
+    @property
     def warped(self) -> bool:
         """Whether the method has warp layers of a chosen architecture."""
-        return self.meta_learner in WARPED
+        return self.method.warped
 
     @property
     def reads_query_at_every_step(self) -> bool:
         """Whether meta-training looks at the query set at each inner step, not only after all."""
-        return self.warped or self.meta_learner == "fo-b-maml"
+        return self.warped or self.method.every_step
 
     def validate(self) -> None:
         """Checks the fields, alone and together, before anything is written or trained.
@@ -113,7 +96,7 @@ class MethodOptions(RunOptions):
         """
         super().validate()
         for name in _COUNTS:
-            if self.meta_learner in WITHOUT_STEPS and name in ("inner_steps", "evaluation_steps"):
+            if not self.method.inner_steps and name in ("inner_steps", "evaluation_steps"):
                 if getattr(self, name) != 0:
                     self._refuse(name, f"--meta-learner {self.meta_learner} takes no steps; give 0")
                 continue
@@ -126,8 +109,11 @@ class MethodOptions(RunOptions):
             if not 0 <= getattr(self, name) < 1:
                 self._refuse(name, "give a number from 0 up to, but not including, 1")
         self._check_outer_steps()
-        self._only_for(_ONLY_FOR)
-        if self.meta_learner in UNTRAINED:
+        for name in methods.own_fields():
+            if hasattr(self, name) and self.meta_learner not in methods.users(name):
+                using = " or ".join(methods.users(name))
+                self._only_default(name, f"is for --meta-learner {using}")
+        if not self.method.meta_trained:
             self._check_untrained()
 
     def _check_outer_steps(self) -> None:
@@ -146,18 +132,14 @@ class MethodOptions(RunOptions):
 
     def _check_warp(self, *names: str) -> None:
         """Checks that fields of the warp layers are given with warped methods, and only these."""
+        warped = methods.that(self.EXPERIMENT, objective="warp")
         for name in names:
             value = getattr(self, name)
             if self.warped and value is None:
                 self._refuse(name, f"--meta-learner {self.meta_learner} needs one")
             if not self.warped and value is not None:
-                remedy = f"leave it out, or use --meta-learner {' or '.join(WARPED)}"
+                remedy = f"leave it out, or use --meta-learner {' or '.join(warped)}"
                 self._refuse(name, f"--meta-learner {self.meta_learner} has none; {remedy}")
-
-    def _only_for(self, fields: dict[str, tuple[str, ...]]) -> None:
-        for name, methods in fields.items():
-            if self.meta_learner not in methods:
-                self._only_default(name, f"is for --meta-learner {' or '.join(methods)}")
 
     def _only_default(self, name: str, reason: str) -> None:
         if getattr(self, name) != getattr(type(self), name):

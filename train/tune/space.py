@@ -16,8 +16,6 @@ Dimension = Range | Choices
 _RATES = ("inner_rate", "meta_rate", "initialization_rate", "task_rate")
 _COUNTS = ("inner_steps", "filters", "units", "warp_units", "lstm_units", "tasks", "episodes")
 _META_TRAINED_ONLY = {"meta_rate", "initialization_rate", "inner_steps", "tasks"}
-# Methods without warp layers that share weights which are not adapted.
-_SHARED = ("meta-sgd", "t-net", "mt-net", "cavia", "anil")
 
 
 def read_space(
@@ -125,10 +123,11 @@ def _default_space(config: RunOptions, fixed: Collection[str]) -> SearchSpace:
 def _is_used(config: Any, name: str) -> bool:
     if config.meta_steps == 0 and name in _META_TRAINED_ONLY:
         return False
+    if not hasattr(config, "initialization_rate"):
+        return True
     if name == "initialization_rate":
-        return config.meta_learner != "cavia"
-    adapts_all = hasattr(config, "initialization_rate") and not config.warped
-    return name != "meta_rate" or not adapts_all or config.meta_learner in _SHARED
+        return config.method.initialization != "Fixed"
+    return name != "meta_rate" or config.method.objective is not None
 
 
 def _rounded(value: float) -> float:

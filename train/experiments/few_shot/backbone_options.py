@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from warptf.literals import Adapt, Adapter, Preprocessing
 
-from ...engine.method_options import WITHOUT_STEPS, MethodOptions
+from ...engine.method_options import MethodOptions
 
 Head = Literal["dense", "class-means"]
 
@@ -85,7 +85,7 @@ class BackboneOptions(MethodOptions):
             if self.head_scale is not None:
                 self._finite_above_zero("head_scale")
             return
-        if self.meta_learner in WITHOUT_STEPS:
+        if not self.method.inner_steps:
             self._refuse("head", f"--meta-learner {self.meta_learner} needs class-means")
         for name in ("distance", "head_scale"):
             self._only_default(name, "is for --head class-means")

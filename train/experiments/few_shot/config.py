@@ -3,9 +3,10 @@
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from ...engine.method_options import UNTRAINED, WARPED, WITHOUT_STEPS, outer_step_defaults
+from ... import methods
+from ...engine.method_options import outer_step_defaults
 from ...engine.run_options import flag
 from ..multi_shot.config import Warp
 from .backbone_options import BackboneOptions, is_file
@@ -14,37 +15,18 @@ from .presets import (
     CHARACTERS,
     DATA,
     FIXED_SIZE,
-    METHODS,
     PRESETS,
     PRESETS_ON_DATA,
 )
 
 Preset = Literal["smoke", "laptop", "paper", "tiered-multi-shot"]
 Data = Literal["glyphs", "omniglot", "folder", "csv", "tiered", "tfds", "cifar-fs", "fc100"]
-MetaLearner = Literal[
-    "warp-maml",
-    "warp-reptile",
-    "warp-imaml",
-    "warp-leap",
-    "maml",
-    "fomaml",
-    "reptile",
-    "leap",
-    "meta-sgd",
-    "t-net",
-    "mt-net",
-    "cavia",
-    "anil",
-    "imaml",
-    "fo-b-maml",
-    "proto-net",
-    "centroid",
-    "none",
-]
+if TYPE_CHECKING:
+    MetaLearner = str
+else:
+    MetaLearner = Literal[methods.names("few-shot")]
 Learner = Literal["four-block", "six-block", "resnet12", "backbone"]
 
-# Their learners are made for them, of four blocks.
-OWN_LEARNER = ("t-net", "mt-net", "cavia")
 NEEDS_IMAGES = ("folder", "csv", "tiered")
 NEEDS_SPLITS = ("csv", "tiered", "cifar-fs", "fc100")
 
@@ -182,21 +164,24 @@ class FewShotConfig(BackboneOptions):
         """
         tiered = preset == "tiered-multi-shot"
         data = data or ("tiered" if tiered else "glyphs")
-        method = meta_learner or ("warp-leap" if tiered else "warp-maml")
-        values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=method)
+        name = meta_learner or ("warp-leap" if tiered else "warp-maml")
+        method = methods.find(name)
+        values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=name)
         values |= PRESETS[preset] | DATA.get(data, {}) | PRESETS_ON_DATA.get((preset, data), {})
-        values |= outer_step_defaults(method, overrides.get("outer_optimizer"))
-        values |= METHODS.get(method, {})
-        if method not in WARPED:
+        values |= outer_step_defaults(name, overrides.get("outer_optimizer"))
+        values |= method.defaults
+        if not method.meta_trained:
+            values |= dict(meta_steps=0)
+        if not method.warped:
             values |= dict(warp=None, second_order=None)
         learner = overrides.get("learner", values.get("learner", cls.learner))
         if learner != cls.learner:
             values |= dict(filters=None)
         if learner == "backbone":
             values |= BACKBONE
-        if method in WITHOUT_STEPS:
+        if not method.inner_steps:
             values |= dict(head="class-means", inner_steps=0, evaluation_steps=0, batch_size=None)
-        if method == "centroid":
+        if not (method.inner_steps or method.meta_trained):
             values |= dict(centre=False)
         return cls(**{**values, **overrides})
 
@@ -216,10 +201,9 @@ class FewShotConfig(BackboneOptions):
         self._check_data()
         self._check_images()
         self._check_method()
-        self._only_for({"context_size": ("cavia",)})
-        if self.meta_learner in WITHOUT_STEPS and self.batch_size is not None:
+        if not self.method.inner_steps and self.batch_size is not None:
             self._refuse("batch_size", f"--meta-learner {self.meta_learner} takes no steps")
-        if self.meta_learner in UNTRAINED:
+        if not self.method.meta_trained:
             self._only_default(
                 "augment", f"--meta-learner {self.meta_learner} has no meta-training"
             )
@@ -266,7 +250,7 @@ class FewShotConfig(BackboneOptions):
             self._check_warp("warp")
         self._check_warp("second_order")
         self._check_backbone(self.learner)
-        self._check_head(self.meta_learner in OWN_LEARNER)
+        self._check_head(self.method.model is not None)
         if self.evaluation_ways not in (None, self.ways) and self.head != "class-means":
             self._refuse("evaluation_ways", "--head dense has --ways classes; give class-means")
         if self.learner == "backbone":
@@ -274,16 +258,17 @@ class FewShotConfig(BackboneOptions):
                 self._refuse("warp", "--learner backbone has --adapter; give None")
             if self.augment:
                 self._refuse("augment", "features of a frozen backbone are computed once; leave it")
-        if self.meta_learner in OWN_LEARNER and self.learner != "four-block":
+        if self.method.model is not None and self.learner != "four-block":
             remedy = "has a learner of its own; give --learner four-block"
             self._refuse("learner", f"--meta-learner {self.meta_learner} {remedy}")
         if (self.filters is None) == (self.learner == "four-block"):
             remedy = "give a number" if self.filters is None else "leave it out, or give None"
             self._refuse("filters", f"{remedy} for --learner {self.learner}")
-        if self.meta_learner in OWN_LEARNER or self.learner != "four-block":
+        if self.method.model is not None or self.learner != "four-block":
             self._only_default("downsampling", "is for --learner four-block of other methods")
-        if self.inner_momentum and self.meta_learner == "mt-net":
-            self._refuse("inner_momentum", "--meta-learner mt-net masks plain steps; give 0")
+        if self.inner_momentum and self.method.inner_optimizer == "MaskedSGD":
+            remedy = f"--meta-learner {self.meta_learner} masks plain steps; give 0"
+            self._refuse("inner_momentum", remedy)
 
 
 _COUNTS = (

@@ -12,7 +12,7 @@ from warptf.models.learner_parts import FEW_SHOT_MOMENTUM, MULTI_SHOT_MOMENTUM
 from warptf.partition import iterate_layers
 from warptf.tasks import FewShot
 
-from ... import methods
+from ...engine import composition
 from ...engine.flag_names import naming_flags
 from .backbone_model import backbone_model
 from .config import FewShotConfig
@@ -39,7 +39,7 @@ def build_learner(config: FewShotConfig, image_shape: tuple[int, int, int]) -> A
     _set_momentum(model, FEW_SHOT_MOMENTUM if config.batch_size is None else MULTI_SHOT_MOMENTUM)
     if config.head == "class-means":
         model = _with_class_means(model, config)
-    if config.meta_learner == "anil":
+    if config.method.head_only:
         model = warptf.designate(model, warp=_is_body)
     return _compiled(config, model)
 
@@ -95,8 +95,8 @@ def learner_for_ways(learner: Any, model: keras.Model, ways: int) -> Any:
 
 
 def _compiled(config: FewShotConfig, model: keras.Model) -> Any:
-    learner = methods.meta_learner(config, model, batch_norm=config.batch_norm)
-    learner.compile(loss=_loss(), metrics=_metrics(model), **methods.outer_steps(config))
+    learner = composition.meta_learner(config, model, batch_norm=config.batch_norm)
+    learner.compile(loss=_loss(), metrics=_metrics(model), **composition.outer_steps(config))
     return learner
 
 
@@ -120,10 +120,10 @@ def _with_class_means(model: keras.Model, config: FewShotConfig) -> keras.Model:
 def _model(config: FewShotConfig, image_shape: tuple[int, int, int]) -> keras.Model:
     common: dict[str, Any] = dict(ways=config.ways, input_shape=image_shape, seed=config.seed)
     filters: Any = config.filters
-    if config.meta_learner in ("t-net", "mt-net"):
-        return models.t_net_learner(filters=filters, **common)
-    if config.meta_learner == "cavia":
-        return models.cavia_learner(filters=filters, context_size=config.context_size, **common)
+    method = config.method
+    if method.model is not None:
+        options = {name: getattr(config, name) for name in method.model_options}
+        return getattr(models, method.model)(filters=filters, **options, **common)
     if config.learner == "four-block":
         model = models.few_shot_learner(
             filters=filters, warp=config.warp, downsampling=config.downsampling, **common

@@ -1,8 +1,6 @@
-"""The defaults of few-shot runs: of presets, sources of data, methods and backbones."""
+"""The defaults of few-shot runs: of presets, sources of data and backbones."""
 
 from typing import Any
-
-from ...engine.method_options import UNTRAINED
 
 CHARACTERS = ("glyphs", "omniglot")
 FIXED_SIZE = (*CHARACTERS, "cifar-fs", "fc100")
@@ -80,8 +78,4 @@ _PAPER_CHARACTERS: dict[str, Any] = dict(
 )
 PRESETS_ON_DATA: dict[tuple[str, str], dict[str, Any]] = {
     ("paper", data): _PAPER_CHARACTERS for data in CHARACTERS
-}
-METHODS: dict[str, dict[str, Any]] = {
-    "cavia": dict(inner_rate=1.0),
-    **{name: dict(meta_steps=0) for name in UNTRAINED},
 }

@@ -1,12 +1,16 @@
 """The configuration of the multi-shot experiment: fields, presets, checks."""
 
 import dataclasses
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from ... import methods
 from ...engine.run_options import Preset, RunOptions
 
 Data = Literal["glyphs", "omniglot"]
-MetaLearner = Literal["warp-leap", "leap", "reptile", "fomaml", "maml", "finetune", "none"]
+if TYPE_CHECKING:
+    MetaLearner = str
+else:
+    MetaLearner = Literal[methods.names("multi-shot")]
 Warp = Literal[
     "scale",
     "conv1x1",
@@ -105,6 +109,11 @@ class MultiShotConfig(RunOptions):
         """
         values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=meta_learner)
         values |= _PRESETS.get((preset, data)) or _PRESETS.get((preset, None), {})
+        method = methods.find(meta_learner)
+        if not method.warped:
+            values |= dict(warp=None, algorithm=None, second_order=None)
+        if not method.meta_trained:
+            values |= dict(meta_steps=0)
         values |= _META_LEARNERS.get(meta_learner, {})
         if meta_learner == "none":
             # Table 1 of the paper gives training from scratch a larger batch and rate.
@@ -115,9 +124,14 @@ class MultiShotConfig(RunOptions):
         return cls(**{**values, **overrides})
 
     @property
+    def method(self) -> methods.Method:
+        """What the method is composed of, and what applies to it."""
+        return methods.find(self.meta_learner)
+
+    @property
     def warped(self) -> bool:
         """Whether the method has warp layers."""
-        return self.meta_learner == "warp-leap"
+        return self.method.warped
 
     @property
     def accumulates(self) -> bool:
@@ -156,8 +170,9 @@ class MultiShotConfig(RunOptions):
                     f"--meta-learner {self.meta_learner} has no warp layers; leave it out, or "
                     f"use --meta-learner warp-leap",
                 )
-        if self.meta_learner == "none" and self.meta_steps:
-            self._refuse("meta_steps", "--meta-learner none has no meta-training; leave it out")
+        if self.meta_steps and not self.method.meta_trained:
+            remedy = f"--meta-learner {self.meta_learner} has no meta-training; leave it out"
+            self._refuse("meta_steps", remedy)
         if self.learned_rate and not self.warped:
             raise ValueError(
                 f"--learned-rate: --meta-learner {self.meta_learner} has no objective that moves "
@@ -200,12 +215,8 @@ _PRESETS: dict[tuple[str, str | None], dict[str, Any]] = {
     ("paper", None): _PAPER,
     ("paper", "glyphs"): _PAPER | dict(train_alphabets=15),
 }
-_NO_WARP: dict[str, Any] = dict(warp=None, algorithm=None, second_order=None)
 _META_LEARNERS: dict[str, dict[str, Any]] = {
-    "leap": _NO_WARP,
-    "reptile": _NO_WARP,
-    "fomaml": _NO_WARP | dict(initialization_rate=0.5),
-    "maml": _NO_WARP | dict(initialization_rate=0.5, inner_steps=5),
-    "finetune": _NO_WARP,
-    "none": _NO_WARP | dict(inner_rate=1.0, meta_steps=0),
+    "fomaml": dict(initialization_rate=0.5),
+    "maml": dict(initialization_rate=0.5, inner_steps=5),
+    "none": dict(inner_rate=1.0),
 }

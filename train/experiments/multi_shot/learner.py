@@ -1,13 +1,13 @@
 """The learners of the multi-shot experiment, one for each method."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
 import warptf
-from warptf import initializations, inner_optimizers, metrics, models, objectives
+from warptf import inner_optimizers, metrics, models, objectives
 
+from ...engine.composition import initialization
 from .config import MultiShotConfig
 
 INPUT_SHAPE = (28, 28, 1)
@@ -71,16 +71,8 @@ def _meta_learner(config: MultiShotConfig, model: keras.Model) -> Any:
         )
     if config.meta_learner == "finetune":
         return warptf.MultiHeadFinetuning(num_tasks=config.train_alphabets, **common)
-    makers: dict[str, Callable[[], Any]] = {
-        "leap": initializations.Leap,
-        "reptile": initializations.Reptile,
-        "fomaml": lambda: initializations.MAML(first_order=True),
-        "maml": initializations.MAML,
-        "none": initializations.Fixed,
-    }
-    initialization = makers[config.meta_learner]()
     return warptf.OnlineMetaLearner(
-        objective=None, initialization=initialization, **_accumulation(config), **common
+        objective=None, initialization=initialization(config), **_accumulation(config), **common
     )
 
 

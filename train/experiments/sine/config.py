@@ -1,26 +1,17 @@
 """The configuration of the sine experiment: fields, presets, checks."""
 
 import dataclasses
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from ...engine.method_options import WARPED, MethodOptions, outer_step_defaults
+from ... import methods
+from ...engine.method_options import MethodOptions, outer_step_defaults
 from ...engine.run_options import Preset
 
 Data = Literal["sine"]
-MetaLearner = Literal[
-    "warp-maml",
-    "warp-reptile",
-    "warp-imaml",
-    "warp-leap",
-    "maml",
-    "fomaml",
-    "reptile",
-    "leap",
-    "meta-sgd",
-    "imaml",
-    "fo-b-maml",
-    "none",
-]
+if TYPE_CHECKING:
+    MetaLearner = str
+else:
+    MetaLearner = Literal[methods.names("sine")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,9 +72,10 @@ class SineConfig(MethodOptions):
         values: dict[str, Any] = dict(preset=preset, meta_learner=meta_learner)
         values |= _PRESETS[preset]
         values |= outer_step_defaults(meta_learner, overrides.get("outer_optimizer"))
-        if meta_learner not in WARPED:
+        method = methods.find(meta_learner)
+        if not method.warped:
             values |= dict(warp_units=None, second_order=None)
-        if meta_learner == "none":
+        if not method.meta_trained:
             values |= dict(meta_steps=0)
         return cls(**{**values, **overrides})
 

@@ -8,7 +8,7 @@ import numpy as np
 from warptf import models, plotting
 from warptf.tasks import Sine
 
-from ... import methods
+from ...engine import composition
 from ...engine.experiment import Experiment
 from ...engine.result import confidence_interval
 from ...engine.run_directory import RunDirectory
@@ -44,8 +44,8 @@ class SineExperiment(Experiment):
     def build_learner(self, config: SineConfig, tasks: Sine) -> Any:
         """Returns the compiled meta-learner."""
         model = models.sine_learner(config.units, config.layers, config.warp_units, config.seed)
-        learner = methods.meta_learner(config, model)
-        learner.compile(loss=keras.losses.MeanSquaredError(), **methods.outer_steps(config))
+        learner = composition.meta_learner(config, model)
+        learner.compile(loss=keras.losses.MeanSquaredError(), **composition.outer_steps(config))
         return learner
 
     def score_validation(self, learner: Any, tasks: Sine) -> dict[str, Any]:
