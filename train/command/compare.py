@@ -11,14 +11,13 @@ import numpy as np
 # Not `from warptf`, which would import TensorFlow.
 import warptf.plotting as plotting
 
-from ..engine.result import FIGURES
+from ..engine.figures import FIGURES, RANKING
 from ..engine.run_directory import RunDirectory
 from ..engine.run_options import RunOptions, flag
 from ..engine.untrained import SUFFIX, WORDS, is_untrained
 from ..engine.whole_files import write_text
 from .finished_run import open_finished_run
 
-_MORE_IS_BETTER = ("accuracy", "reward")
 _LEVELS = {"reward_optimal": "shortest paths", "reward_random": "random actions"}
 _NOT_GROUPED = RunOptions.NOT_COMPARED | {"seed"}
 
@@ -119,11 +118,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         cells = [str(row["run"]), str(row["seeds"])]
         for name in names:
-            digits = 0 if name == "seconds" else 3
+            show = FIGURES[name].show
             known = name in row
-            cells.append(
-                f"{row[name]:.{digits}f} ± {row[name + '_std']:.{digits}f}" if known else ""
-            )
+            cells.append(f"{show(row[name])} ± {show(row[name + '_std'])}" if known else "")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -153,8 +150,7 @@ def write_plot(rows: list[dict[str, Any]], path: Path) -> None:
     Raises:
         ValueError: If no figure is common to all runs.
     """
-    names = (*_MORE_IS_BETTER, "loss")
-    common = [name for name in names if all(name in row for row in rows)]
+    common = [name for name in RANKING if all(name in row for row in rows)]
     if not common:
         raise ValueError("--plot: the runs have no figure in common; draw experiments one by one")
     means = {row["run"]: row[common[0]] for row in rows}
@@ -181,10 +177,8 @@ def _untrained(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rank(row: dict[str, Any]) -> tuple[bool, float]:
-    for name in _MORE_IS_BETTER:
-        if name in row:
-            return (False, -row[name])
-    return (True, row["loss"])
+    figure = FIGURES[next(name for name in RANKING if name in row)]
+    return (figure.direction == "min", -figure.signed(row[figure.name]))
 
 
 def _hashable(value: Any) -> Any:

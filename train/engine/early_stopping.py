@@ -6,18 +6,20 @@ from typing import Any
 import keras
 import numpy as np
 
+from .figures import FIGURES
+
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
     """Keras' early stopping on a figure of validation tasks, patience counted in evaluations.
 
     Args:
         patience: Evaluations without a new best figure after which training ends.
-        name: The figure: "accuracy" or "reward", the more the better, or "loss", the less.
+        name: The figure, a name in `FIGURES`.
         seen: Its values in evaluations before a run was continued.
     """
 
     def __init__(self, patience: int, name: str = "accuracy", seen: Sequence[float] = ()) -> None:
-        mode = "min" if name == "loss" else "max"
+        mode = FIGURES[name].direction
         super().__init__(monitor=f"val_{name}", mode=mode, patience=patience)
         self._seen = list(seen)
 
@@ -56,5 +58,5 @@ def stops(values: Sequence[float], patience: int, name: str = "accuracy") -> boo
     """
     if not patience or not values:
         return False
-    best = np.argmin(values) if name == "loss" else np.argmax(values)
+    best = np.argmax([FIGURES[name].signed(value) for value in values])
     return len(values) - 1 - int(best) >= patience

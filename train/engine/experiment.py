@@ -12,10 +12,10 @@ from warptf_launcher.interruption import interruption
 from ..meta_train import meta_train
 from .distribution import make_strategy, run_directory
 from .early_stopping import EarlyStopping, stops
+from .figures import FIGURES
 from .learner_files import is_intact, load_learner, save_learner
 from .precision import computing_in
 from .recorder import Recorder
-from .result import FIGURES
 from .run_directory import RunDirectory
 from .run_options import flag
 from .selection import BY_TASK, validation_figures
@@ -35,8 +35,7 @@ class Experiment(abc.ABC):
     config_class: Any
     """Its configuration, a `RunOptions` with a constructor `from_preset`."""
     monitored = "accuracy"
-    """The figure on validation tasks that says which learner is the best: "accuracy", "reward" or
-    "loss"."""
+    """The figure on validation tasks that says which learner is the best, one of `FIGURES`."""
     rate_field = "inner_rate"
     """The field that is to be lowered where figures are not finite."""
     objectives: tuple[str, ...] = ("accuracy", "loss")
@@ -279,7 +278,7 @@ class Experiment(abc.ABC):
         if test_untrained and not run.untrained.exists():
             scores = self.score(learner, tasks)
             figures = self.figures(config, tasks, scores)
-            write_untrained(run.untrained, figures, FIGURES, self.by_task(tasks, scores))
+            write_untrained(run.untrained, figures, tuple(FIGURES), self.by_task(tasks, scores))
         return self._meta_train(config, learner, tasks, run)
 
     def _meta_train(self, config: Any, learner: Any, tasks: Any, run: RunDirectory) -> Any:

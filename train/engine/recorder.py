@@ -24,7 +24,7 @@ class Recorder(keras.callbacks.Callback):
         evaluate_every: Epochs between two evaluations; 0 for none.
         checkpoint_every: Epochs between two checkpoints; 0 for none.
         step: Meta-steps done before training starts.
-        monitored: "accuracy", "reward" or "loss": what the best learner on validation is best in.
+        monitored: The figure that the best learner on validation is best in.
         keep_best: Whether to keep it.
     """
 

@@ -4,17 +4,6 @@ from typing import Any
 
 import numpy as np
 
-FIGURES = (
-    "accuracy",
-    "accuracy_undistorted",
-    "macro_f1",
-    "auc",
-    "reward",
-    "loss",
-    "seconds",
-)
-"""The figures that runs are compared by, where they have them."""
-
 
 def area_under_curve(curves: np.ndarray) -> np.ndarray:
     """Returns the area under learning curves, in [0, 1] for accuracies.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .figures import FIGURES
 from .result import confidence_interval
 
 BY_TASK = "by_task"
@@ -37,7 +38,7 @@ def chosen(rows: Iterable[Mapping[str, Any]], monitored: str) -> Mapping[str, An
     Args:
         rows: Evaluations in order, each with its mean of the monitored figure, and under `BY_TASK`
             what each task gave; without that the means alone decide.
-        monitored: "accuracy", "reward" or "loss".
+        monitored: A name in `FIGURES`.
 
     >>> first = {"accuracy": 0.4, "by_task": {"accuracy": [0.2, 0.6], "loss": [2.5, 2.4]}}
     >>> later = {"accuracy": 0.3, "by_task": {"accuracy": [0.4, 0.2], "loss": [1.7, 1.6]}}
@@ -65,13 +66,13 @@ def gain(values: Sequence[float], others: Sequence[float], name: str) -> tuple[f
     Args:
         values: The figure of each task, `[N]`.
         others: The other of the same tasks.
-        name: The figure; less of a "loss" is better.
+        name: A name in `FIGURES`.
 
     >>> gain([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], "loss")
     (1.0, 0.0)
     """
     differences = np.asarray(values, "float64") - np.asarray(others, "float64")
-    if name == "loss":
+    if FIGURES[name].direction == "min":
         differences = -differences
     return float(differences.mean()), confidence_interval(differences)
 
@@ -133,4 +134,4 @@ def _mean(row: Mapping[str, Any], monitored: str) -> float:
     value = row.get(monitored)
     if value is None or not math.isfinite(value):
         return -math.inf
-    return -value if monitored == "loss" else value
+    return FIGURES[monitored].signed(value)

@@ -9,6 +9,7 @@ from warptf import plotting
 from warptf.tuning import Choices, SearchSpace
 
 from ..engine.experiment import Experiment
+from ..engine.figures import FIGURES
 from ..engine.run_options import flag
 from ..engine.whole_files import write_json, write_text
 from .directory import TuneDirectory
@@ -52,8 +53,8 @@ def best_row(rows: list[dict[str, Any]], objective: str) -> dict[str, Any]:
         rows: Rows of completed trials, at least one.
         objective: What they are judged by.
     """
-    sign = -1.0 if objective == "loss" else 1.0
-    return max(rows, key=lambda row: (sign * row[objective], row["meta_steps"], -row["trial"]))
+    signed = FIGURES[objective].signed
+    return max(rows, key=lambda row: (signed(row[objective]), row["meta_steps"], -row["trial"]))
 
 
 def write_table(folder: TuneDirectory, rows: list[dict[str, Any]]) -> None:

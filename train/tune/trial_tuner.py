@@ -13,6 +13,7 @@ import keras_tuner
 from warptf import tuning
 
 from ..engine.experiment import Experiment
+from ..engine.figures import FIGURES
 from ..engine.run_directory import RunDirectory
 from ..engine.run_options import flag
 from .directory import TuneDirectory
@@ -60,7 +61,7 @@ class TrialMixin(tuning.LoudTrials):
         space(hyperparameters)
         super().__init__(
             hyperparameters=hyperparameters,
-            objective=keras_tuner.Objective(objective, "min" if objective == "loss" else "max"),
+            objective=keras_tuner.Objective(objective, FIGURES[objective].direction),
             # KerasTuner takes 0 for no seed, and draws one.
             seed=config.seed + 1,
             directory=folder.path,
