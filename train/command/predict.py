@@ -14,7 +14,7 @@ from warptf.tasks import image_folder_bank, images_bank
 
 from ..engine.flag_names import naming_flags
 from ..engine.whole_files import write_text
-from ..experiments.few_shot.config import CHARACTERS, FewShotConfig
+from ..experiments.few_shot.config import FewShotConfig
 from ..experiments.few_shot.learner import learner_for_ways
 from .contact_sheet import write_contact_sheet
 
@@ -62,7 +62,7 @@ def predict(
         FileNotFoundError: If a folder is not there.
         ValueError: If the run has no learner of photographs, or images cannot be read.
     """
-    if config.data in CHARACTERS:
+    if config.source.characters:
         raise ValueError(
             f"RUN_DIR: its learner learns characters (--data {config.data}), and predict takes "
             "photographs; give a run with --data folder or another of photographs"

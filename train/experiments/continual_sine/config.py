@@ -1,12 +1,16 @@
 """The configuration of the continual experiment: fields, presets, checks."""
 
 import dataclasses
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from ... import sources
 from ...engine.adam_options import AdamOptions
 from ...engine.run_options import Preset
 
-Data = Literal["sine", "glyphs", "omniglot"]
+if TYPE_CHECKING:
+    Data = str
+else:
+    Data = Literal["sine", *sources.names("continual-sine")]
 MetaLearner = Literal["warp", "warp-ordinary", "maml", "sgd", "replay"]
 
 WARPED = ("warp", "warp-ordinary")

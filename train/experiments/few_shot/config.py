@@ -5,30 +5,25 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from ... import methods
+from ... import methods, sources
 from ...engine.method_options import outer_step_defaults
 from ...engine.run_options import flag
 from ..multi_shot.config import Warp
 from .backbone_options import BackboneOptions, is_file
 from .presets import (
     BACKBONE,
-    CHARACTERS,
-    DATA,
-    FIXED_SIZE,
     PRESETS,
-    PRESETS_ON_DATA,
+    PRESETS_ON_CHARACTERS,
 )
 
 Preset = Literal["smoke", "laptop", "paper", "tiered-multi-shot"]
-Data = Literal["glyphs", "omniglot", "folder", "csv", "tiered", "tfds", "cifar-fs", "fc100"]
 if TYPE_CHECKING:
+    Data = str
     MetaLearner = str
 else:
+    Data = Literal[sources.names("few-shot")]
     MetaLearner = Literal[methods.names("few-shot")]
 Learner = Literal["four-block", "six-block", "resnet12", "backbone"]
-
-NEEDS_IMAGES = ("folder", "csv", "tiered")
-NEEDS_SPLITS = ("csv", "tiered", "cifar-fs", "fc100")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,6 +132,11 @@ class FewShotConfig(BackboneOptions):
             object.__setattr__(self, "backbone", str(Path(self.backbone).expanduser().absolute()))
 
     @property
+    def source(self) -> sources.Source:
+        """Where the classes come from."""
+        return sources.find(self.data)
+
+    @property
     def test_ways(self) -> int:
         """Classes of a validation or test task."""
         return self.ways if self.evaluation_ways is None else self.evaluation_ways
@@ -167,7 +167,12 @@ class FewShotConfig(BackboneOptions):
         name = meta_learner or ("warp-leap" if tiered else "warp-maml")
         method = methods.find(name)
         values: dict[str, Any] = dict(preset=preset, data=data, meta_learner=name)
-        values |= PRESETS[preset] | DATA.get(data, {}) | PRESETS_ON_DATA.get((preset, data), {})
+        values |= PRESETS[preset]
+        source = sources.find(data)
+        if source.one_size:
+            values |= dict(image_size=None)
+        if source.characters:
+            values |= PRESETS_ON_CHARACTERS.get(preset, {})
         values |= outer_step_defaults(name, overrides.get("outer_optimizer"))
         values |= method.defaults
         if not method.meta_trained:
@@ -209,37 +214,45 @@ class FewShotConfig(BackboneOptions):
             )
 
     def _check_data(self) -> None:
+        source = self.source
+        meanings = {
+            name: f", {meaning}" if meaning else ""
+            for name, meaning in (("images", source.images), ("splits", source.splits))
+        }
         for name, needed, usage in (
-            ("images", NEEDS_IMAGES, "--images DIR"),
-            ("splits", NEEDS_SPLITS, "--splits DIR"),
-            ("tfds_name", ("tfds",), "--tfds-name NAME"),
+            ("images", source.images, "--images DIR"),
+            ("splits", source.splits, "--splits DIR"),
+            ("tfds_name", source.named, "--tfds-name NAME"),
         ):
-            if getattr(self, name) is None and self.data in needed:
-                self._refuse("data", f"give {usage} with it{_MEANING.get((self.data, name), '')}")
-        for name, used in (("images", NEEDS_IMAGES), ("tfds_name", ("tfds",))):
+            if getattr(self, name) is None and needed:
+                self._refuse("data", f"give {usage} with it{meanings.get(name, '')}")
+        for name, argument in (("images", "images"), ("tfds_name", "named")):
+            used = sources.needing(argument)
             if getattr(self, name) is not None and self.data not in used:
                 self._refuse(name, f"is for --data {' or '.join(used)}; give that, or leave it out")
         for name in ("images", "splits"):
             path = getattr(self, name)
             if path is not None and not path.exists():
                 raise FileNotFoundError(
-                    f"{flag(name)} {path}: is not there; give the folder"
-                    f"{_MEANING.get((self.data, name), '')}"
+                    f"{flag(name)} {path}: is not there; give the folder{meanings[name]}"
                 )
 
     def _check_images(self) -> None:
-        if self.data in FIXED_SIZE and self.image_size is not None:
+        source = self.source
+        if source.one_size and self.image_size is not None:
             self._refuse("image_size", f"--data {self.data} has images of one size; leave it out")
-        if self.data == "tiered" and self.image_size is None:
-            self._refuse("image_size", "the images of --data tiered differ in size; give one")
-        if not self.resize and self.data not in ("folder", "csv"):
-            raise ValueError(f"--no-resize: is for --data folder and csv, not {self.data}")
+        if source.sizes_differ and self.image_size is None:
+            self._refuse("image_size", f"the images of --data {self.data} differ in size; give one")
+        if not self.resize and not source.resizes:
+            resizing = " and ".join(sources.needing("resizes"))
+            raise ValueError(f"--no-resize: is for --data {resizing}, not {self.data}")
         self._at_least("max_pixels", 1)
-        if self.data not in NEEDS_IMAGES:
+        if source.images is None:
             self._only_default("max_pixels", f"--data {self.data} has no files of images")
-        own_split = self.data in NEEDS_SPLITS or self.data in CHARACTERS or self.splits is not None
-        if self.hold_out == "images" and (self.data != "folder" or self.splits is not None):
-            self._refuse("hold_out", "is for --data folder without --splits; give classes")
+        own_split = source.has_split or self.splits is not None
+        if self.hold_out == "images" and (not source.few_classes or self.splits is not None):
+            holding = " or ".join(sources.needing("few_classes"))
+            self._refuse("hold_out", f"is for --data {holding} without --splits; give classes")
         if self.fractions != FewShotConfig.fractions and own_split:
             self._refuse("fractions", "classes are not cut at random here; leave it out")
         if len(self.fractions) != 3 or not all(0 < part < math.inf for part in self.fractions):
@@ -281,12 +294,3 @@ _COUNTS = (
     "test_tasks",
     "context_size",
 )
-_MEANING = {
-    ("folder", "images"): ", a folder with a folder of images for each class",
-    ("csv", "images"): ", the folder of the images that the lists name",
-    ("csv", "splits"): ", the folder of train.csv, val.csv and test.csv (filename,label)",
-    ("tiered", "images"): ", ILSVRC-12's training folder",
-    ("tiered", "splits"): ", the folder of Ren et al.'s train.csv, val.csv and test.csv",
-    ("cifar-fs", "splits"): ", the folder of its published lists of classes",
-    ("fc100", "splits"): ", the folder of its published lists of superclasses",
-}

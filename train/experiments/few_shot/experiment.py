@@ -15,7 +15,7 @@ from ...engine.run_directory import RunDirectory
 from ...engine.selection import BY_TASK, by_task
 from ...engine.training_plot import write_training_plot, write_validation_plot
 from .backbone_model import backbone_model, check_backbone_name
-from .config import CHARACTERS, FewShotConfig
+from .config import FewShotConfig
 from .data import read_data
 from .feature_tasks import FeatureTasks
 from .fitting import fitted_to_folder
@@ -177,7 +177,7 @@ def _protocol(config: FewShotConfig, shape: tuple[int, int, int]) -> dict[str, A
 
 def _augmentation(config: FewShotConfig, shape: tuple[int, int, int]) -> ImageAugmentation:
     padding = round(_SHIFT * shape[0])
-    if config.data in CHARACTERS:
+    if config.source.characters:
         # A mirrored character is another one, and ink has no colour.
         return ImageAugmentation(False, padding, brightness=0, contrast=0, saturation=0)
     return ImageAugmentation(padding=padding)

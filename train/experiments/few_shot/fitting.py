@@ -22,7 +22,7 @@ def fitted_to_folder(config: FewShotConfig, given: set[str]) -> FewShotConfig:
         config: A valid configuration.
         given: Names of the fields that the user chose, which stay.
     """
-    if config.data != "folder" or config.splits is not None:
+    if not config.source.few_classes or config.splits is not None:
         return config
     bank = read_images(config)
     changes: dict[str, Any] = {}

@@ -1,9 +1,6 @@
-"""The defaults of few-shot runs: of presets, sources of data and backbones."""
+"""The defaults of few-shot runs: of presets and backbones."""
 
 from typing import Any
-
-CHARACTERS = ("glyphs", "omniglot")
-FIXED_SIZE = (*CHARACTERS, "cifar-fs", "fc100")
 
 # Features of a frozen backbone are a good start, which small steps keep.
 BACKBONE: dict[str, Any] = dict(
@@ -64,7 +61,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         evaluate_every=4,
     ),
 }
-DATA: dict[str, dict[str, Any]] = {data: dict(image_size=None) for data in FIXED_SIZE}
 # MAML's own settings on characters; photographs take smaller steps.
 _PAPER_CHARACTERS: dict[str, Any] = dict(
     threads_per_operation=1,
@@ -76,6 +72,4 @@ _PAPER_CHARACTERS: dict[str, Any] = dict(
     inner_rate=0.1,
     batch_norm="transductive",
 )
-PRESETS_ON_DATA: dict[tuple[str, str], dict[str, Any]] = {
-    ("paper", data): _PAPER_CHARACTERS for data in CHARACTERS
-}
+PRESETS_ON_CHARACTERS: dict[str, dict[str, Any]] = {"paper": _PAPER_CHARACTERS}

@@ -3,13 +3,14 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from ... import methods
+from ... import methods, sources
 from ...engine.run_options import Preset, RunOptions
 
-Data = Literal["glyphs", "omniglot"]
 if TYPE_CHECKING:
+    Data = str
     MetaLearner = str
 else:
+    Data = Literal[sources.names("multi-shot")]
     MetaLearner = Literal[methods.names("multi-shot")]
 Warp = Literal[
     "scale",

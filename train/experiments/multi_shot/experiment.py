@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from warptf import plotting
-from warptf.tasks import MultiShot, glyph_bank, omniglot_bank
+from warptf import plotting, tasks
+from warptf.tasks import MultiShot
 
+from ... import sources
 from ...engine.experiment import Experiment
 from ...engine.flag_names import names_flags
 from ...engine.result import area_under_curve, classification_figures
@@ -37,7 +38,7 @@ class MultiShotExperiment(Experiment):
     )
     def build_tasks(self, config: MultiShotConfig) -> MultiShot:
         """Returns the alphabets as tasks."""
-        bank = glyph_bank if config.data == "glyphs" else omniglot_bank
+        bank = getattr(tasks, str(sources.find(config.data).alphabets))
         return MultiShot(
             bank(config.data_dir),
             ways=config.ways,
