@@ -2,6 +2,7 @@
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from warptf.tasks.pixel_budget import PixelBudget
 from warptf.tasks.wording import MOST, some_of
 
 _CHUNK = 512  # Files that are read at a time.
+# TensorFlow's eager operations, called by several threads at once, have ended the process.
+_EAGER = threading.Lock()
 _AT_A_TIME = PixelBudget(MAX_PIXELS)  # About a GiB, while they are decoded and resized.
 
 
@@ -139,8 +142,9 @@ def fitted(image: Any, form: ImageFormat) -> np.ndarray:
         return np.asarray(image)
     if not form.resize:
         raise WrongSize(f"{size[0]}x{size[1]}")
-    small = tf.image.resize(image, form.size, method="bilinear", antialias=True)
-    return tf.cast(tf.round(tf.clip_by_value(small, 0.0, 255.0)), tf.uint8).numpy()
+    with _EAGER, tf.device("CPU:0"):
+        small = tf.image.resize(image, form.size, method="bilinear", antialias=True)
+        return tf.cast(tf.round(tf.clip_by_value(small, 0.0, 255.0)), tf.uint8).numpy()
 
 
 def _size_and_time(path: str) -> tuple[int, int] | None:
@@ -196,7 +200,6 @@ def _if_alike(
 def _load(root: str, file: str, form: ImageFormat, max_pixels: int) -> _Loaded | Exception:
     try:
         with (
-            tf.device("CPU:0"),
             opened_image(os.path.join(root, file), max_pixels) as image,
             _AT_A_TIME.taken(image.width * image.height),
         ):
