@@ -50,7 +50,8 @@ class RunOptions:
     GPU; yes; no; or how many at a time, where memory is short."""
     precision: Precision = "float32"
     """What layers compute in: float32; or bfloat16 or float16 with weights and updates in float32,
-    which is fast on accelerators and slow on CPUs. In float16 losses are scaled."""
+    which is for accelerators. Of CPUs, those with AVX512-BF16 compute in bfloat16; others convert.
+    In float16 losses are scaled."""
     accumulation_steps: int = 1
     """Parts that a meta-batch is learned in, one after another, where its tasks do not fit into
     memory at once. The meta-step is that of all its tasks."""

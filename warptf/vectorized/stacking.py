@@ -81,8 +81,9 @@ def _out_of_loops(x: tf.Tensor) -> tf.Tensor:
     # TensorFlow has several objects for one tensor, but one name.
     outside = {inner.name: outer for outer, inner in getattr(x.graph, "captures", ())}
     outer = outside.get(source.name)
-    is_symbolic = outer is not None and not isinstance(outer, tf.__internal__.EagerTensor)
-    if not is_symbolic or not x.shape.is_fully_defined():
+    if outer is None or isinstance(outer, tf.__internal__.EagerTensor):
+        return x
+    if not x.shape.is_fully_defined():
         return x
     with outer.graph.as_default():
         return _out_of_loops(tf.reshape(outer, x.shape))
