@@ -12,7 +12,7 @@ import tensorflow as tf
 from warptf.train.command import cli
 if sys.argv[1] == "used":
     tf.constant(1.0) + 1.0
-assert cli.main(["train", "sine", "--preset", "smoke", "--meta-steps", "1", *sys.argv[2:]]) == 0
+assert cli.main(["train", "sine", "--preset", "smoke", "--meta-steps", "2", *sys.argv[2:]]) == 0
 print("threads", tf.config.threading.get_intra_op_parallelism_threads())
 """
 
