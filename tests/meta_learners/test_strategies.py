@@ -61,8 +61,8 @@ def mirrored(count):
     )
 
 
-@pytest.mark.few("online", "continual")
-@pytest.mark.parametrize("replicas", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.few("online-2", "continual-2")
+@pytest.mark.parametrize("replicas", [2, 4])
 @pytest.mark.parametrize("make", [online, offline, continual])
 def test_twenty_meta_steps_on_replicas_equal_those_on_one_device(make, replicas):
     """To 1e-5 of each variable's largest value, which is what sums in another order leave."""

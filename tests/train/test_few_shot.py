@@ -148,18 +148,10 @@ def test_export_adapts_and_predicts(finished: Path, tmp_path: Path) -> None:
     )
 
 
-# One of each kind; the others take as long, and other tests have their algorithms.
-ORDINARY = {"maml", "t-net", "cavia", "leap", "proto-net", "centroid", "none"}
-
-
+# The others take as long, and other tests have their algorithms.
 @pytest.mark.few("cavia", "proto-net", "centroid")
 @pytest.mark.parametrize(
-    "meta_learner",
-    [
-        pytest.param(name, marks=[] if name in ORDINARY else [pytest.mark.slow])
-        for name in typing.get_args(MetaLearner)
-        if name != "warp-maml"
-    ],
+    "meta_learner", [name for name in typing.get_args(MetaLearner) if name != "warp-maml"]
 )
 def test_every_method_runs(meta_learner: str, tmp_path: Path) -> None:
     result = EXPERIMENT.train(tiny(meta_learner, tmp_path / "run", evaluate_every=0))

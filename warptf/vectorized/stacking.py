@@ -81,9 +81,8 @@ def _out_of_loops(x: tf.Tensor) -> tf.Tensor:
     # TensorFlow has several objects for one tensor, but one name.
     outside = {inner.name: outer for outer, inner in getattr(x.graph, "captures", ())}
     outer = outside.get(source.name)
-    if outer is None or isinstance(outer, tf.__internal__.EagerTensor):
-        return x
-    if not x.shape.is_fully_defined():
+    is_eager = isinstance(outer, tf.__internal__.EagerTensor)
+    if outer is None or is_eager or not x.shape.is_fully_defined():
         return x
     with outer.graph.as_default():
         return _out_of_loops(tf.reshape(outer, x.shape))
