@@ -8,6 +8,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from . import entries
+
 EVERYWHERE = ("multi-shot", "few-shot", "sine")
 
 
@@ -209,9 +211,7 @@ def find(name: str) -> Method:
     Raises:
         ValueError: If there is none of that name.
     """
-    if name not in METHODS:
-        raise ValueError(f"--meta-learner {name}: choose one of {', '.join(METHODS)}")
-    return METHODS[name]
+    return entries.find("--meta-learner", METHODS, name)
 
 
 def names(experiment: str) -> tuple[str, ...]:
@@ -223,7 +223,7 @@ def names(experiment: str) -> tuple[str, ...]:
     >>> names("multi-shot")[-1]
     'none'
     """
-    return tuple(name for name, method in METHODS.items() if experiment in method.experiments)
+    return entries.offered(METHODS, experiment)
 
 
 def that(experiment: str | None = None, **features: Any) -> tuple[str, ...]:

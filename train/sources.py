@@ -5,8 +5,9 @@ each needs and which options apply follow.
 """
 
 import dataclasses
-import importlib
 from typing import Any
+
+from . import entries
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,8 +55,7 @@ class Source:
         Args:
             config: A valid configuration.
         """
-        module, _, name = self.reader.partition(":")
-        return getattr(importlib.import_module(f"{__package__}.{module}"), name)(config)
+        return entries.load(self.reader)(config)
 
 
 _DATA = "experiments.few_shot.data"
@@ -115,9 +115,7 @@ def find(name: str) -> Source:
     Raises:
         ValueError: If there is none of that name.
     """
-    if name not in SOURCES:
-        raise ValueError(f"--data {name}: choose one of {', '.join(SOURCES)}")
-    return SOURCES[name]
+    return entries.find("--data", SOURCES, name)
 
 
 def names(experiment: str) -> tuple[str, ...]:
@@ -129,7 +127,7 @@ def names(experiment: str) -> tuple[str, ...]:
     >>> names("multi-shot")
     ('glyphs', 'omniglot')
     """
-    return tuple(name for name, source in SOURCES.items() if experiment in source.experiments)
+    return entries.offered(SOURCES, experiment)
 
 
 def needing(argument: str) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """The experiments that `warptf train` knows, by name, without what they train."""
 
 import dataclasses
-import importlib
 from typing import TYPE_CHECKING, Any
 
+from .. import entries
 from .continual_sine.config import ContinualSineConfig
 from .few_shot.config import FewShotConfig
 from .maze.config import MazeConfig
@@ -34,8 +34,7 @@ class ExperimentEntry:
 
     def load(self) -> "Experiment":
         """Returns the program."""
-        module, _, name = self.program.partition(":")
-        return getattr(importlib.import_module(f".{module}", __package__), name)()
+        return entries.load(f"experiments.{self.program}")()
 
 
 EXPERIMENTS: dict[str, ExperimentEntry] = {
